@@ -1,0 +1,264 @@
+//! Events: the record of every change, and the one source of truth for history, feed and index.
+//!
+//! An event is dense in its account (`Seq`), says who, when and by which request, and carries
+//! enough to follow the tables: creation and deletion the whole card, an update each field's
+//! before and after. To add a kind: a variant of `EventBody`, its name in `kind`, and what
+//! `subject` it is about.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::{Card, ContactId, Inbox, InboxId, KeyId, Label, Role, Seq, UnixMillis, Version};
+
+/// One change of one account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number: one more than the event before it.
+    pub seq: Seq,
+    /// When it happened, by the clock of the server that wrote it.
+    pub at: UnixMillis,
+    /// Who did it.
+    pub actor: Actor,
+    /// The request that did it, as `X-Request-Id` names it.
+    pub request_id: String,
+    /// What changed.
+    pub body: EventBody,
+}
+
+/// Who made a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Actor {
+    /// A caller with an API key.
+    Key(KeyId),
+    /// The operator, by command line or first start.
+    System,
+}
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventBody {
+    /// The account was made.
+    AccountCreated {
+        /// Its name.
+        name: String,
+    },
+    /// A contact was created.
+    ContactCreated(Card),
+    /// Fields or labels of a contact changed.
+    ContactUpdated {
+        /// Which contact.
+        id: ContactId,
+        /// Its version after the change.
+        version: Version,
+        /// What changed, in the order of an answer.
+        changes: Vec<FieldChange>,
+    },
+    /// A contact was deleted; the card is what it last was.
+    ContactDeleted(Card),
+    /// A label came into being, by being assigned for the first time.
+    LabelCreated {
+        /// Its title.
+        title: Label,
+    },
+    /// A channel was made.
+    InboxCreated(Inbox),
+    /// A channel was renamed.
+    InboxUpdated {
+        /// Which channel.
+        id: InboxId,
+        /// What changed.
+        changes: Vec<FieldChange>,
+    },
+    /// A channel was deleted, and with it every link of a contact to it.
+    InboxDeleted {
+        /// The channel as it last was.
+        inbox: Inbox,
+        /// How many links went with it.
+        links: i64,
+    },
+    /// An API key was made.
+    KeyCreated(KeyCard),
+    /// A key's name, role or expiry changed.
+    KeyUpdated {
+        /// Which key.
+        id: KeyId,
+        /// What changed.
+        changes: Vec<FieldChange>,
+    },
+    /// A key got a new secret.
+    KeyRotated {
+        /// Which key.
+        id: KeyId,
+        /// Until when the old secret stays valid.
+        previous_until: UnixMillis,
+    },
+    /// A key was revoked; it is what it last was.
+    KeyRevoked(KeyCard),
+}
+
+/// What the record keeps of a key: never a secret nor its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCard {
+    /// The key's number.
+    pub id: KeyId,
+    /// Its public half.
+    pub api_key: String,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it ends.
+    pub expires_at: Option<UnixMillis>,
+}
+
+impl EventBody {
+    /// The name of the kind, stable for consumers: `contact.created`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AccountCreated { .. } => "account.created",
+            Self::ContactCreated(_) => "contact.created",
+            Self::ContactUpdated { .. } => "contact.updated",
+            Self::ContactDeleted(_) => "contact.deleted",
+            Self::LabelCreated { .. } => "label.created",
+            Self::InboxCreated(_) => "inbox.created",
+            Self::InboxUpdated { .. } => "inbox.updated",
+            Self::InboxDeleted { .. } => "inbox.deleted",
+            Self::KeyCreated(_) => "key.created",
+            Self::KeyUpdated { .. } => "key.updated",
+            Self::KeyRotated { .. } => "key.rotated",
+            Self::KeyRevoked(_) => "key.revoked",
+        }
+    }
+
+    /// The number of the contact, channel or key that the event is about.
+    pub const fn subject(&self) -> Option<i64> {
+        match self {
+            Self::AccountCreated { .. } | Self::LabelCreated { .. } => None,
+            Self::ContactCreated(card) | Self::ContactDeleted(card) => Some(card.contact.id.0),
+            Self::ContactUpdated { id, .. } => Some(id.0),
+            Self::InboxCreated(inbox) | Self::InboxDeleted { inbox, .. } => Some(inbox.id.0),
+            Self::InboxUpdated { id, .. } => Some(id.0),
+            Self::KeyCreated(key) | Self::KeyRevoked(key) => Some(key.id.0),
+            Self::KeyUpdated { id, .. } | Self::KeyRotated { id, .. } => Some(id.0),
+        }
+    }
+}
+
+/// A field that an update can change, by its name on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// E-mail address.
+    Email,
+    /// The caller's own id.
+    Identifier,
+    /// Phone number.
+    PhoneNumber,
+    /// Display name of a contact; name of a channel or key.
+    Name,
+    /// Given name.
+    FirstName,
+    /// Family name.
+    LastName,
+    /// Picture.
+    Thumbnail,
+    /// Whether the contact is there.
+    AvailabilityStatus,
+    /// Whether the contact is blocked.
+    Blocked,
+    /// One member of the profile data; `key` names it.
+    AdditionalAttributes,
+    /// One of the project's fields; `key` names it.
+    CustomAttributes,
+    /// Last activity.
+    LastActivityAt,
+    /// Creation time.
+    CreatedAt,
+    /// Labels of a contact.
+    Labels,
+    /// Role of a key.
+    Role,
+    /// End of a key.
+    ExpiresAt,
+}
+
+impl Field {
+    /// The field's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Identifier => "identifier",
+            Self::PhoneNumber => "phone_number",
+            Self::Name => "name",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Thumbnail => "thumbnail",
+            Self::AvailabilityStatus => "availability_status",
+            Self::Blocked => "blocked",
+            Self::AdditionalAttributes => "additional_attributes",
+            Self::CustomAttributes => "custom_attributes",
+            Self::LastActivityAt => "last_activity_at",
+            Self::CreatedAt => "created_at",
+            Self::Labels => "labels",
+            Self::Role => "role",
+            Self::ExpiresAt => "expires_at",
+        }
+    }
+}
+
+/// One field's or one attribute's change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// The field.
+    pub field: Field,
+    /// The member, where the field is one of the two maps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What it was; absent when the member was not there, which `null` is not.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub before: Option<Value>,
+    /// What it is; absent when the member is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub after: Option<Value>,
+}
+
+impl FieldChange {
+    /// The change of a field that always has a value, be it `null`.
+    pub fn of(field: Field, before: impl Into<Value>, after: impl Into<Value>) -> Self {
+        Self { field, key: None, before: Some(before.into()), after: Some(after.into()) }
+    }
+}
+
+/// Keeps a `null` that is there apart from a member that is absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_that_was_null_is_not_one_that_was_absent() {
+        for change in [
+            FieldChange {
+                field: Field::CustomAttributes,
+                key: Some("k".into()),
+                before: None,
+                after: Some(Value::Null),
+            },
+            FieldChange {
+                field: Field::CustomAttributes,
+                key: Some("k".into()),
+                before: Some(Value::Null),
+                after: None,
+            },
+            FieldChange::of(Field::Email, Value::Null, "a@b"),
+        ] {
+            let text = serde_json::to_string(&change).unwrap();
+            assert_eq!(serde_json::from_str::<FieldChange>(&text).unwrap(), change, "{text}");
+        }
+    }
+}

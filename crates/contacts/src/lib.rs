@@ -1,0 +1,40 @@
+//! The domain of Meishi: types and rules, without I/O.
+//!
+//! A value that exists is valid: text is parsed once at the edge (`fields`, `contact`, `json`) and
+//! the type carries the proof from there on. Both stores, the index and both dialects share what
+//! is here, so that a rule lives once. No clock, no randomness, no SQL, no HTTP.
+//!
+//! To add a field of the contact: `contact.rs` (card, patch, `apply`), `event.rs` (`Field`), then
+//! the stores' `contacts.rs` and the dialects' views; the compiler leads through the rest.
+
+pub mod attributes;
+pub mod clock;
+pub mod contact;
+pub mod event;
+pub mod fault;
+pub mod fields;
+pub mod ids;
+pub mod inbox;
+pub mod json;
+pub mod key;
+pub mod limits;
+pub mod order;
+pub mod query;
+pub mod search;
+pub mod seed;
+
+pub use attributes::{Attributes, AttributesPatch};
+pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
+pub use contact::{
+    Availability, Card, Contact, ContactLink, ContactPatch, NewContact, NewLink, Patch,
+};
+pub use event::{Actor, Event, EventBody, Field, FieldChange};
+pub use fault::{Fault, FaultCode};
+pub use fields::{Email, Identifier, Identity, IdentityKind, Label, Phone, SourceId};
+pub use ids::{AccountId, ContactId, InboxId, KeyId, Seq, Version};
+pub use inbox::{ChannelType, Inbox, InboxPatch, NewInbox};
+pub use key::{ApiKey, Credential, KeyPatch, NewKey, Role, SecretHash, StoredKey};
+pub use order::{SortField, SortKey};
+pub use query::{Query, Slice};
+pub use search::TextQuery;
+pub use seed::Seed;

@@ -1,0 +1,82 @@
+//! Every limit of Meishi, in one place. `docs/api.md` lists the ones a caller meets; each has an
+//! error of its own, named here.
+
+use std::time::Duration;
+
+// Strings of a contact (`livedesk-wire.md` 9.3): 422 `invalid`, "… is too long".
+
+/// Code points in `name`, `first_name`, `last_name`, `email`, `identifier`, `source_id`, a label,
+/// a channel's or a key's name.
+pub const STRING_CHARS: usize = 255;
+/// Code points in `avatar_url` and `thumbnail`.
+pub const URL_CHARS: usize = 2048;
+/// The last second of the year 9999: 422 `invalid`, "must be seconds, not milliseconds".
+pub const LAST_SECOND: i64 = 253_402_300_799;
+
+// Attributes and labels of a contact: 422 `limit_exceeded`.
+
+/// Bytes of JSON in both attribute maps of a contact together.
+pub const ATTRIBUTES_BYTES: usize = 64 * 1024;
+/// Levels of nesting in an attribute map, the map itself being the first.
+pub const ATTRIBUTES_DEPTH: usize = 32;
+/// Labels of one contact.
+pub const LABELS: usize = 200;
+
+// Per account: 422 `limit_exceeded`.
+
+/// Channels of an account.
+pub const INBOXES: i64 = 1000;
+/// API keys of an account.
+pub const KEYS: i64 = 1000;
+/// The highest Channel ID that may be chosen; as many lie above it for those that Meishi gives.
+pub const CHOSEN_INBOX_ID: i64 = (1 << 52) - 1;
+/// How long a rotated secret may stay valid beside the new one.
+pub const ROTATION_OVERLAP_SECONDS: i64 = 30 * 24 * 3600;
+
+// Pages.
+
+/// Rows on a page when the call names no size (`livedesk-wire.md` 4.3).
+pub const PAGE_SIZE: usize = 15;
+/// Rows on a page at most; a larger wish is clamped.
+pub const MAX_PAGE_SIZE: usize = 100;
+/// Sort keys that are read of a list; further ones are ignored.
+pub const SORT_KEYS: usize = 8;
+/// Labels that a list can be filtered by: 400 `malformed_request`.
+pub const LABEL_FILTERS: usize = 100;
+
+// Requests.
+
+/// Bytes of a request body: 413 `body_too_large`.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Bytes of path and query: 414 `uri_too_long`.
+pub const URI_BYTES: usize = 8 * 1024;
+/// Bytes of all header names and values: 431 `headers_too_large`.
+pub const HEADER_BYTES: usize = 32 * 1024;
+/// Bytes that the HTTP parser buffers for request line and headers, above both limits, so that a
+/// request somewhat beyond them still gets an answer with a body.
+pub const HEAD_BUFFER_BYTES: usize = 128 * 1024;
+/// Time for the headers to arrive; the connection is closed after it.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for the body to arrive: 408 `timeout`.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that requests in flight have to finish after SIGTERM.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections at once; further ones wait to be accepted.
+pub const CONNECTIONS: usize = 16 * 1024;
+/// Fields of a form body or a query: 400 `malformed_request`.
+pub const FORM_FIELDS: usize = 10_000;
+/// Bytes of one command on the control socket, and of its answer.
+pub const CONTROL_BYTES: u64 = 4 * 1024 * 1024;
+
+// The writer: 503 `busy` when the queue is full.
+
+/// Calls that may wait for the writer.
+pub const WRITE_QUEUE: usize = 4096;
+/// Calls that share one commit.
+pub const GROUP_CALLS: usize = 256;
+/// Time after which a group takes no further call.
+pub const GROUP_TIME: Duration = Duration::from_millis(5);
+/// Changes in one call of `apply`.
+pub const BATCH_CHANGES: usize = 1000;
+/// Rows of a page that one read of the store returns.
+pub const READ_ROWS: usize = 1000;

@@ -1,0 +1,97 @@
+//! The order of a list (`livedesk-wire.md` 4.3 and 9.5).
+
+use crate::limits::SORT_KEYS;
+
+/// What a list can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SortField {
+    /// E-mail address; contacts without one last ascending, first descending.
+    Email,
+    /// Folded name, then the name itself.
+    Name,
+    /// Phone number; contacts without one last ascending, first descending.
+    PhoneNumber,
+    /// Last activity; contacts without one last both ways.
+    LastActivityAt,
+    /// Creation time.
+    CreatedAt,
+    /// `additional_attributes.company_name`, case-sensitive; contacts without one last both ways.
+    CompanyName,
+    /// `additional_attributes.city`, likewise.
+    City,
+    /// `additional_attributes.country`, likewise.
+    Country,
+}
+
+/// One key of an order. Every order ends with the id, descending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SortKey {
+    /// What to compare.
+    pub field: SortField,
+    /// The larger first.
+    pub descending: bool,
+}
+
+/// The order of a list that names none: last activity first, contacts without one at the end.
+pub const DEFAULT_ORDER: [SortKey; 1] =
+    [SortKey { field: SortField::LastActivityAt, descending: true }];
+
+impl SortField {
+    /// The field of a sort key on the wire; `company` and `company_name` are the same.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "email" => Self::Email,
+            "name" => Self::Name,
+            "phone_number" => Self::PhoneNumber,
+            "last_activity_at" => Self::LastActivityAt,
+            "created_at" => Self::CreatedAt,
+            "company" | "company_name" => Self::CompanyName,
+            "city" => Self::City,
+            "country" => Self::Country,
+            _ => return None,
+        })
+    }
+
+    /// Whether contacts without a value come last in both directions.
+    pub const fn nulls_always_last(self) -> bool {
+        !matches!(self, Self::Email | Self::Name | Self::PhoneNumber)
+    }
+}
+
+/// Reads `sort` and `direction`: a comma list, precedence as sent, `-` for descending, `direction`
+/// for keys without it, unknown words ignored. Without any key it is [`DEFAULT_ORDER`].
+pub fn parse(sort: Option<&str>, direction: Option<&str>) -> Vec<SortKey> {
+    let descending = direction.is_some_and(|word| word.eq_ignore_ascii_case("desc"));
+    let mut order: Vec<SortKey> = Vec::new();
+    for key in sort.unwrap_or_default().split(',').map(str::trim) {
+        let (name, reversed) = key.strip_prefix('-').map_or((key, None), |name| (name, Some(true)));
+        let Some(field) = SortField::parse(name) else { continue };
+        if order.len() < SORT_KEYS && !order.iter().any(|known| known.field == field) {
+            order.push(SortKey { field, descending: reversed.unwrap_or(descending) });
+        }
+    }
+    if order.is_empty() {
+        return DEFAULT_ORDER.to_vec();
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minus_decides_for_its_key_and_direction_for_the_others() {
+        let key = |field, descending| SortKey { field, descending };
+        assert_eq!(
+            parse(Some("-company, nonsense,name"), Some("desc")),
+            [key(SortField::CompanyName, true), key(SortField::Name, true)]
+        );
+        assert_eq!(
+            parse(Some("-city,email"), Some("sideways")),
+            [key(SortField::City, true), key(SortField::Email, false)]
+        );
+        assert_eq!(parse(Some("nonsense"), Some("asc")), DEFAULT_ORDER);
+        assert_eq!(parse(None, Some("asc")), DEFAULT_ORDER);
+    }
+}
