@@ -1,0 +1,112 @@
+//! Opening the file: pragmas, and the schema brought up to date in one transaction.
+//!
+//! To change the schema: add `migrations/sqlite/NNNN_what.sql` and its line to `MIGRATIONS`. A
+//! migration that was released is never edited.
+
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::damaged;
+use crate::OpenError;
+
+/// The migrations, in order; the schema's number is how many were run (`PRAGMA user_version`).
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_initial.sql")];
+
+/// "MEIS": marks the file as Meishi's.
+const APPLICATION_ID: i64 = 0x4d45_4953;
+
+/// Opens the writer's connection, making or migrating the database. Where there is a database of
+/// an older schema, a copy of it stays beside it as `meishi.db.schema-N`.
+pub(super) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+    let not_writable = |reason: String| OpenError::NotWritable { path: path.to_owned(), reason };
+    make_private(path).map_err(|error| not_writable(error.to_string()))?;
+    let mut connection = Connection::open(path).map_err(|error| not_writable(error.to_string()))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found = schema(&connection, path)?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    configure(&connection).map_err(|error| damaged(path, &error))?;
+    if found < known {
+        if found > 0 {
+            keep_copy(&connection, path, found)?;
+        }
+        migrate(&mut connection, found, database_id).map_err(|error| damaged(path, &error))?;
+    }
+    Ok(connection)
+}
+
+/// Makes the file, for its owner only; SQLite gives its log the file's own mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+/// A reader's connection.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
+         PRAGMA mmap_size = 1073741824; PRAGMA busy_timeout = 5000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// The schema's number, 0 for a new file.
+fn schema(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let read = || -> rusqlite::Result<(i64, i64, i64)> {
+        let tables =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((pragma("application_id")?, pragma("user_version")?, tables))
+    };
+    match read() {
+        Ok((APPLICATION_ID, version, _)) => Ok(version),
+        Ok((0, 0, 0)) => Ok(0),
+        Ok(_) => Err(OpenError::Foreign(path.to_owned())),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            Err(OpenError::Foreign(path.to_owned()))
+        }
+        Err(error) => Err(damaged(path, &error)),
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    // FULL: what was answered is on disk. Foreign keys are checked as the rows are written.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA busy_timeout = 5000;
+         PRAGMA wal_autocheckpoint = 4000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn keep_copy(connection: &Connection, path: &Path, schema: i64) -> Result<(), OpenError> {
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(format!(".schema-{schema}"));
+    // A copy from an attempt that did not get to its end is made anew.
+    let _ = std::fs::remove_file(&copy);
+    let target = copy.to_string_lossy().into_owned();
+    connection.execute("VACUUM INTO ?1", [&target]).map(drop).map_err(|error| damaged(path, &error))
+}
+
+fn migrate(connection: &mut Connection, found: i64, database_id: &str) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let run = usize::try_from(found).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(run) {
+        transaction.execute_batch(migration)?;
+    }
+    if found == 0 {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.execute(
+            "INSERT INTO databases (one, id, epoch) VALUES (1, ?1, 1)",
+            params![database_id],
+        )?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.commit()
+}

@@ -1,0 +1,203 @@
+//! The store inside the binary: one SQLite file, one writer thread, readers beside it.
+//!
+//! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
+//! `directory.rs` and `migrations.rs` open the file; the other files hold the statements, one file
+//! a noun. `changes.rs` is where a `Change` meets its statements.
+
+mod accounts;
+mod changes;
+mod contacts;
+mod directory;
+mod events;
+mod idempotency;
+mod inboxes;
+mod keys;
+mod labels;
+mod migrations;
+mod readers;
+mod row;
+mod snapshot;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use meishi_contacts::{
+    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
+    StoredKey, UnixMillis,
+};
+
+use crate::{
+    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
+    NewAccount, OpenError, Snapshot, Store, StoreError,
+};
+
+pub use directory::DataDirectory;
+use readers::Readers;
+use writer::Writer;
+
+/// A [`Store`] on one SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    /// Held for as long as the store lives, so that no second process writes beside it.
+    _directory: DataDirectory,
+}
+
+impl SqliteStore {
+    /// Opens the database in a data directory, making or migrating it as needed. `database_id` is
+    /// the identity of a database that does not exist yet.
+    pub fn open(directory: DataDirectory, database_id: &str) -> Result<Self, OpenError> {
+        let path = directory.database();
+        let connection = migrations::open(&path, database_id)?;
+        let readers = Readers::open(&path).map_err(|error| damaged(&path, &error))?;
+        let writer = Writer::start(connection).map_err(|error| OpenError::NotWritable {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { path, writer, readers, _directory: directory })
+    }
+}
+
+fn damaged(path: &Path, error: &rusqlite::Error) -> OpenError {
+    OpenError::Damaged { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// What SQLite says, as the contract has it.
+fn store_error(error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => StoreError::Unavailable(error.to_string()),
+        _ => StoreError::Internal(error.to_string()),
+    }
+}
+
+/// What every call is answered once the store is closed.
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn apply(
+        &self,
+        cx: Context,
+        changes: Vec<Change>,
+        atomic: bool,
+    ) -> Result<Applied, StoreError> {
+        if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
+            return Err(StoreError::TooManyChanges);
+        }
+        self.writer.call(move |connection| changes::apply(connection, &cx, &changes, atomic)).await
+    }
+
+    async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
+        self.writer.call(move |connection| accounts::create(connection, &new)).await
+    }
+
+    async fn touch_key(
+        &self,
+        account: AccountId,
+        id: KeyId,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        self.writer.call(move |connection| keys::touch(connection, account, id, at)).await
+    }
+
+    async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
+        self.readers.read(|connection| keys::by_name(connection, api_key))
+    }
+
+    async fn key_by_secret(&self, secret: &SecretHash) -> Result<Option<StoredKey>, StoreError> {
+        self.readers.read(|connection| keys::by_secret(connection, secret))
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.readers.read(accounts::list)
+    }
+
+    async fn counts(&self, account: AccountId) -> Result<Option<Counts>, StoreError> {
+        self.readers.read(|connection| accounts::counts(connection, account))
+    }
+
+    async fn contact(
+        &self,
+        account: AccountId,
+        id: ContactId,
+        include: Include,
+    ) -> Result<Option<ContactRecord>, StoreError> {
+        self.readers.read(|connection| contacts::record(connection, account, id, include))
+    }
+
+    async fn contacts(
+        &self,
+        account: AccountId,
+        ids: &[ContactId],
+        include: Include,
+    ) -> Result<Vec<ContactRecord>, StoreError> {
+        self.readers.read(|connection| contacts::records(connection, account, ids, include))
+    }
+
+    async fn owners(
+        &self,
+        account: AccountId,
+        identities: &[Identity],
+    ) -> Result<Vec<Option<ContactId>>, StoreError> {
+        self.readers.read(|connection| {
+            identities
+                .iter()
+                .map(|identity| contacts::owner(connection, account, identity))
+                .collect()
+        })
+    }
+
+    async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {
+        self.readers.read(|connection| inboxes::list(connection, account))
+    }
+
+    async fn inbox(&self, account: AccountId, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+        self.readers.read(|connection| inboxes::get(connection, account, id))
+    }
+
+    async fn keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
+        self.readers.read(|connection| keys::list(connection, account))
+    }
+
+    async fn events(
+        &self,
+        account: AccountId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.readers.read(|connection| events::after(connection, account, after, limit))
+    }
+
+    async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {
+        // A snapshot has a connection of its own, but none once the store is closed.
+        self.readers.read(|_| Ok(()))?;
+        snapshot::open(&self.path, account).await
+    }
+
+    async fn database(&self) -> Result<Database, StoreError> {
+        self.readers.read(accounts::database)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.readers.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))?;
+        self.writer.call(|_| Ok(())).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close();
+    }
+}

@@ -1,0 +1,218 @@
+//! The writer: one thread that owns the only writing connection and lets calls share commits.
+//!
+//! It waits for one call, begins a transaction, runs the call in a savepoint, goes on with what is
+//! queued already (it never waits for more), commits, and only then answers. So an answer means
+//! that the change is on disk, and under load many calls share one fsync.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Instant,
+};
+
+use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{closed, store_error};
+use crate::StoreError;
+
+/// A handle to the writer's thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Call(Box<dyn Call>),
+    Close(oneshot::Sender<()>),
+}
+
+/// A call that waits, or that ran and waits for its commit.
+trait Call: Send {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Does the work; `false` when it failed and must leave nothing behind.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Gives the work's answer, or the commit's failure in its place.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct PendingCall<F, T> {
+    work: Option<F>,
+    result: Result<T, StoreError>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Call for PendingCall<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, connection: &Connection) -> bool {
+        if let Some(work) = self.work.take() {
+            self.result = catch_unwind(AssertUnwindSafe(|| work(connection)))
+                .unwrap_or_else(|_| Err(StoreError::Internal("a change panicked".into())));
+        }
+        self.result.is_ok()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        // Nobody to answer is no failure: the caller has gone away.
+        let _ = self.reply.send(committed.and(self.result));
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, calls) = mpsc::channel(WRITE_QUEUE);
+        thread::Builder::new()
+            .name("meishi-writer".into())
+            .spawn(move || serve(connection, calls))?;
+        Ok(Self { queue })
+    }
+
+    /// Runs `work` in the next group and answers when it is on disk. Nothing of it stays when it
+    /// fails. Work that has not begun when the caller goes away is never begun.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let result = Err(StoreError::Internal("the call was not run".into()));
+        let call = Box::new(PendingCall { work: Some(work), result, reply });
+        self.queue.try_send(Message::Call(call)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Finishes what is queued, then closes the database.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            // An error means that the thread is gone, which is what was asked for.
+            let _ = closed.await;
+        }
+    }
+}
+
+fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
+    let closing = loop {
+        match queue.blocking_recv() {
+            Some(Message::Call(call)) => {
+                if let Some(done) = serve_group(&connection, call, &mut queue) {
+                    break Some(done);
+                }
+            }
+            Some(Message::Close(done)) => break Some(done),
+            None => break None,
+        }
+    };
+    queue.close();
+    // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
+    // nothing but the next start's recovery.
+    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
+    if let Some(done) = closing {
+        let _ = done.send(());
+    }
+}
+
+/// Runs a call and those queued behind it as one commit. Answers the request to close, if one is
+/// met on the way.
+fn serve_group(
+    connection: &Connection,
+    first: Box<dyn Call>,
+    queue: &mut mpsc::Receiver<Message>,
+) -> Option<oneshot::Sender<()>> {
+    let begun = Instant::now();
+    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len() + 1));
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        first.answer(Err(store_error(&error)));
+        return None;
+    }
+    let mut group: Vec<Box<dyn Call>> = Vec::new();
+    let mut closing = None;
+    let mut next = Some(first);
+    let mut outcome = Ok(());
+    while let Some(mut call) = next.take() {
+        if !call.is_abandoned() {
+            outcome = run(connection, call.as_mut());
+            group.push(call);
+        }
+        if outcome.is_err() || group.len() >= GROUP_CALLS || begun.elapsed() >= GROUP_TIME {
+            break;
+        }
+        match queue.try_recv() {
+            Ok(Message::Call(call)) => next = Some(call),
+            Ok(Message::Close(done)) => closing = Some(done),
+            Err(_) => {}
+        }
+    }
+    let committing = Instant::now();
+    let committed = outcome.and_then(|()| commit(connection));
+    metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
+    metrics::histogram!("meishi_store_group_calls").record(count(group.len()));
+    if let Err(error) = &committed {
+        tracing::error!(%error, calls = group.len(), "a group of writes failed");
+    }
+    for call in group {
+        call.answer(committed.clone());
+    }
+    closing
+}
+
+/// Runs one call in a savepoint. An error is one of the whole group: SQLite gives up the
+/// transaction on a full disk and the like.
+fn run(connection: &Connection, call: &mut dyn Call) -> Result<(), StoreError> {
+    let mut in_savepoint = || -> rusqlite::Result<()> {
+        execute(connection, "SAVEPOINT call")?;
+        if !call.run(connection) && !connection.is_autocommit() {
+            execute(connection, "ROLLBACK TO call")?;
+        }
+        execute(connection, "RELEASE call")
+    };
+    in_savepoint().map_err(|error| {
+        rollback(connection);
+        match store_error(&error) {
+            // The savepoint is gone because SQLite rolled everything back by itself.
+            StoreError::Internal(reason) => StoreError::Unavailable(reason),
+            other => other,
+        }
+    })
+}
+
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    let Err(error) = execute(connection, "COMMIT") else { return Ok(()) };
+    rollback(connection);
+    Err(match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Unavailable(error.to_string()),
+        // The log may have been written although its fsync failed.
+        _ => StoreError::InDoubt(error.to_string()),
+    })
+}
+
+fn rollback(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = execute(connection, "ROLLBACK")
+    {
+        tracing::error!(%error, "a failed group could not be rolled back");
+    }
+}
+
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
