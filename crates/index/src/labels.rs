@@ -1,0 +1,38 @@
+//! The account's labels as small numbers. A label that no contact has any more keeps its number:
+//! an account's labels are few and stay, too, where the store keeps them.
+
+use std::{collections::HashMap, mem::size_of};
+
+use meishi_contacts::Label;
+
+/// A label, for as long as the index lives.
+pub(crate) type LabelId = u32;
+
+#[derive(Debug, Default)]
+pub(crate) struct Labels {
+    ids: HashMap<Label, LabelId>,
+    /// Bytes of all titles.
+    text: usize,
+}
+
+impl Labels {
+    /// The number of a label, a new one if need be.
+    pub(crate) fn intern(&mut self, label: &Label) -> LabelId {
+        if let Some(id) = self.ids.get(label) {
+            return *id;
+        }
+        let id = LabelId::try_from(self.ids.len()).unwrap_or(LabelId::MAX);
+        self.text += label.as_str().len();
+        self.ids.insert(label.clone(), id);
+        id
+    }
+
+    /// The numbers of those labels that a contact has had.
+    pub(crate) fn known(&self, labels: &[Label]) -> Vec<LabelId> {
+        labels.iter().filter_map(|label| self.ids.get(label).copied()).collect()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.ids.capacity() * 8 / 7 * (size_of::<(Label, LabelId)>() + 1) + self.text
+    }
+}

@@ -1,0 +1,220 @@
+//! The searched texts of all contacts, one after another in large chunks, so that a search runs
+//! over memory from one end to the other.
+//!
+//! A text that changes is written anew at the end; its old place is dead. A chunk that is mostly
+//! dead is given up, and what lives in it moves to the end, so that dead text stays below the
+//! amount of living text and a chunk, and no single change moves more than a few chunks.
+
+use std::mem::{size_of, take};
+
+use meishi_contacts::TextQuery;
+use memchr::memmem::Finder;
+
+use crate::{Slot, entry::phone_in};
+
+/// Bytes of a chunk: large enough for a search to run, small enough to be moved in between.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Stands between the parts of a text and between two texts. It is white space other than a space,
+/// which no folded text holds: so no `q` reaches from one part into the next.
+pub(crate) const END: char = '\n';
+
+/// The slot of a dead text.
+const NOBODY: Slot = Slot::MAX;
+
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    chunks: Vec<Chunk>,
+    /// The chunk that is written to.
+    tail: usize,
+    /// Chunks that were given up.
+    free: Vec<usize>,
+    /// By slot.
+    places: Vec<Option<Place>>,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    text: String,
+    /// Where each text starts and whose it is, in the order of the text; [`NOBODY`]'s are dead.
+    records: Vec<(u32, Slot)>,
+    /// Bytes of dead text.
+    dead: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    chunk: u32,
+    start: u32,
+    len: u32,
+}
+
+impl Chunk {
+    fn is_wasteful(&self) -> bool {
+        self.dead * 2 > self.text.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.capacity() + self.records.capacity() * size_of::<(u32, Slot)>()
+    }
+}
+
+impl Texts {
+    /// The text of a slot, empty where there is none.
+    pub(crate) fn get(&self, slot: Slot) -> &str {
+        self.text(slot).unwrap_or_default()
+    }
+
+    fn text(&self, slot: Slot) -> Option<&str> {
+        let place = self.place(slot)?;
+        let start = place.start as usize;
+        self.chunks.get(place.chunk as usize)?.text.get(start..start + place.len as usize)
+    }
+
+    fn place(&self, slot: Slot) -> Option<Place> {
+        *self.places.get(slot as usize)?
+    }
+
+    /// Gives a slot its text.
+    pub(crate) fn set(&mut self, slot: Slot, text: &str) {
+        if self.text(slot) == Some(text) {
+            return;
+        }
+        let before = self.bury(slot);
+        self.append(slot, text);
+        if let Some(chunk) = before {
+            self.reclaim(chunk);
+        }
+    }
+
+    /// Takes a slot's text away.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        if let Some(chunk) = self.bury(slot) {
+            self.reclaim(chunk);
+        }
+    }
+
+    /// Declares a slot's text dead and tells in which chunk.
+    fn bury(&mut self, slot: Slot) -> Option<usize> {
+        let place = self.places.get_mut(slot as usize)?.take()?;
+        let number = place.chunk as usize;
+        let chunk = self.chunks.get_mut(number)?;
+        chunk.dead += place.len as usize + END.len_utf8();
+        let record = chunk.records.binary_search_by_key(&place.start, |(start, _)| *start).ok()?;
+        chunk.records.get_mut(record)?.1 = NOBODY;
+        Some(number)
+    }
+
+    fn append(&mut self, slot: Slot, text: &str) {
+        while self
+            .chunks
+            .get(self.tail)
+            .is_none_or(|tail| !tail.text.is_empty() && tail.text.len() + text.len() >= CHUNK_BYTES)
+        {
+            self.open_chunk();
+        }
+        let Some(tail) = self.chunks.get_mut(self.tail) else { return };
+        // None of these comes near 2^32: a chunk starts no text beyond its size, and a text is
+        // bounded by the fields' limits.
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let place = Place {
+            chunk: narrow(self.tail),
+            start: narrow(tail.text.len()),
+            len: narrow(text.len()),
+        };
+        tail.records.push((place.start, slot));
+        tail.text.push_str(text);
+        tail.text.push(END);
+        if self.places.len() <= slot as usize {
+            self.places.resize(slot as usize + 1, None);
+        }
+        if let Some(known) = self.places.get_mut(slot as usize) {
+            *known = Some(place);
+        }
+    }
+
+    /// Makes an empty chunk the tail and looks after the one that was it.
+    fn open_chunk(&mut self) {
+        let full = self.tail;
+        self.tail = self.free.pop().unwrap_or_else(|| {
+            self.chunks.push(Chunk::default());
+            self.chunks.len() - 1
+        });
+        if let Some(chunk) = self.chunks.get_mut(full) {
+            chunk.text.shrink_to_fit();
+            chunk.records.shrink_to_fit();
+        }
+        self.reclaim(full);
+    }
+
+    /// Gives a chunk up if it is mostly dead and no longer written to.
+    fn reclaim(&mut self, number: usize) {
+        if number == self.tail || !self.chunks.get(number).is_some_and(Chunk::is_wasteful) {
+            return;
+        }
+        let Some(chunk) = self.chunks.get_mut(number).map(take) else { return };
+        for (slot, text) in records(&chunk) {
+            if slot != NOBODY {
+                self.append(slot, chunk.text.get(text).unwrap_or_default());
+            }
+        }
+        // Only now, so that what moved is not written to the place that it leaves.
+        self.free.push(number);
+    }
+
+    /// The slots whose text has what is asked for, each once, in no order.
+    pub(crate) fn find(&self, query: &TextQuery) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        let folded = Finder::new(query.folded());
+        self.scan(&folded, |slot, _| slots.push(slot));
+        // A phone number is in the text as `+` and digits, so digits alone were found already.
+        if let Some(digits) = query.digits().filter(|digits| *digits != query.folded()) {
+            let digits = Finder::new(digits);
+            let is_in = |finder: &Finder<'_>, text: &str| finder.find(text.as_bytes()).is_some();
+            self.scan(&digits, |slot, text| {
+                if is_in(&digits, phone_in(text)) && !is_in(&folded, text) {
+                    slots.push(slot);
+                }
+            });
+        }
+        slots
+    }
+
+    /// Calls `found` once for each slot whose text has the needle.
+    fn scan(&self, needle: &Finder<'_>, mut found: impl FnMut(Slot, &str)) {
+        for chunk in &self.chunks {
+            let bytes = chunk.text.as_bytes();
+            let mut records = chunk.records.as_slice();
+            let mut from = 0;
+            while let Some(at) = bytes.get(from..).and_then(|rest| needle.find(rest)) {
+                let at = from + at;
+                // The text that the needle was found in is the last that starts before it.
+                let after = records.partition_point(|(start, _)| *start as usize <= at);
+                let Some((through, rest)) = records.split_at_checked(after) else { break };
+                let Some((start, slot)) = through.last() else { break };
+                let end = rest.first().map_or(bytes.len(), |(start, _)| *start as usize);
+                if *slot != NOBODY {
+                    let text = chunk.text.get(*start as usize..end - END.len_utf8());
+                    found(*slot, text.unwrap_or_default());
+                }
+                records = rest;
+                from = end;
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::bytes).sum::<usize>()
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.free.capacity() * size_of::<usize>()
+            + self.places.capacity() * size_of::<Option<Place>>()
+    }
+}
+
+/// The slots of a chunk and where their texts lie in it, dead ones included.
+fn records(chunk: &Chunk) -> impl Iterator<Item = (Slot, std::ops::Range<usize>)> {
+    let starts = chunk.records.iter().map(|(start, _)| *start as usize);
+    let ends = starts.clone().skip(1).chain([chunk.text.len()]);
+    let texts = starts.zip(ends).map(|(start, end)| start..end - END.len_utf8());
+    chunk.records.iter().map(|(_, slot)| *slot).zip(texts)
+}

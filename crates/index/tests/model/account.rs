@@ -1,0 +1,125 @@
+//! An account as a store keeps it: the contacts, and the events that tell of every change.
+#![expect(clippy::unwrap_used, reason = "a test may panic; clippy does not see that this is one")]
+
+use std::collections::BTreeMap;
+
+use meishi_contacts::{
+    Actor, Card, ChannelType, Contact, ContactId, ContactPatch, Event, EventBody, FieldChange,
+    Inbox, InboxId, Label, Query, Seq, Slice, UnixMillis, UnixSeconds,
+};
+use meishi_index::{Answer, Index};
+use proptest::prelude::prop;
+
+use crate::steps::Step;
+
+#[derive(Default)]
+pub(crate) struct Account {
+    pub(crate) contacts: BTreeMap<ContactId, Contact>,
+    pub(crate) events: Vec<Event>,
+    created: i64,
+}
+
+impl Account {
+    pub(crate) fn write(&mut self, body: EventBody) {
+        self.events.push(Event {
+            seq: self.seq().next(),
+            at: UnixMillis(0),
+            actor: Actor::System,
+            request_id: String::new(),
+            body,
+        });
+    }
+
+    pub(crate) fn seq(&self) -> Seq {
+        Seq(i64::try_from(self.events.len()).unwrap())
+    }
+
+    fn pick(&self, which: prop::sample::Index) -> Option<Contact> {
+        (!self.contacts.is_empty())
+            .then(|| self.contacts.values().nth(which.index(self.contacts.len())).unwrap().clone())
+    }
+
+    pub(crate) fn create(&mut self, patch: &ContactPatch) {
+        self.created += 1;
+        let mut contact = Contact::blank(ContactId(self.created), UnixSeconds(3));
+        contact.apply(patch).unwrap();
+        self.contacts.insert(contact.id, contact.clone());
+        self.write(EventBody::ContactCreated(Card { contact, contact_inboxes: Vec::new() }));
+    }
+
+    pub(crate) fn save(&mut self, mut contact: Contact, changes: Vec<FieldChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        contact.version = contact.version.next();
+        let (id, version) = (contact.id, contact.version);
+        self.contacts.insert(id, contact);
+        self.write(EventBody::ContactUpdated { id, version, changes });
+    }
+
+    pub(crate) fn delete(&mut self, id: ContactId) {
+        let contact = self.contacts.remove(&id).unwrap();
+        self.write(EventBody::ContactDeleted(Card { contact, contact_inboxes: Vec::new() }));
+    }
+
+    pub(crate) fn run(&mut self, step: &Step) {
+        match step {
+            Step::Create(patch) => self.create(patch),
+            Step::Patch(which, patch) => {
+                if let Some(mut contact) = self.pick(*which) {
+                    let changes = contact.apply(patch).unwrap();
+                    self.save(contact, changes);
+                }
+            }
+            Step::SetLabels(which, labels) => {
+                if let Some(mut contact) = self.pick(*which) {
+                    let changes = contact.set_labels(labels.clone()).unwrap();
+                    self.save(contact, changes);
+                }
+            }
+            Step::Delete(which) => {
+                if let Some(contact) = self.pick(*which) {
+                    self.delete(contact.id);
+                }
+            }
+            Step::Other => {
+                let inbox = Inbox {
+                    id: InboxId(1),
+                    name: "anna".to_owned(),
+                    channel_type: ChannelType::Api,
+                    created_at: UnixMillis(0),
+                };
+                self.write(EventBody::InboxDeleted { inbox, links: 1 });
+                self.write(EventBody::LabelCreated { title: Label::from_stored("vip".into()) });
+            }
+            Step::Repeat(_) => {}
+        }
+    }
+
+    /// The index that is loaded from the rows.
+    pub(crate) fn loaded(&self) -> Index {
+        Index::load(self.seq(), self.contacts.values().cloned())
+    }
+
+    /// What a query means, taken literally.
+    pub(crate) fn answer(&self, query: &Query) -> Answer {
+        let mut matches: Vec<&Contact> =
+            self.contacts.values().filter(|contact| query.matches(contact)).collect();
+        matches.sort_by(|a, b| query.compare(a, b));
+        let Slice { offset, limit } = query.slice;
+        Answer::Exact {
+            ids: matches.iter().skip(offset).take(limit).map(|contact| contact.id).collect(),
+            total: matches.len() as u64,
+        }
+    }
+}
+
+/// Holds the index to the account.
+pub(crate) fn check(index: &Index, account: &Account, queries: &[Query]) {
+    assert_eq!(index.seq(), account.seq());
+    assert_eq!(index.len(), account.contacts.len());
+    assert_eq!(index.is_empty(), account.contacts.is_empty());
+    for query in queries {
+        assert_eq!(index.query(query), account.answer(query), "{query:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Holds the index to the plain meaning of a query: whatever happens to an account, an answer is
+//! what filtering, sorting and slicing all of its contacts gives.
+
+mod account;
+mod cases;
+mod steps;
+
+use meishi_index::Index;
+use proptest::prelude::*;
+
+use crate::{
+    account::{Account, check},
+    steps::{Step, query, step},
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_answer_is_what_the_query_means(
+        rounds in prop::collection::vec(
+            (prop::collection::vec(step(), 1..12), prop::collection::vec(query(), 1..8)),
+            1..8,
+        ),
+    ) {
+        let mut account = Account::default();
+        let mut index = Index::new();
+        for (steps, queries) in &rounds {
+            for step in steps {
+                let known = account.events.len();
+                account.run(step);
+                let repeated = if let Step::Repeat(count) = step { *count } else { 0 };
+                for event in &account.events[known.saturating_sub(repeated)..] {
+                    // Through JSON, as the store keeps it.
+                    let text = serde_json::to_string(event).unwrap();
+                    index.apply(&serde_json::from_str(&text).unwrap()).unwrap();
+                }
+            }
+            check(&index, &account, queries);
+            let loaded = account.loaded();
+            check(&loaded, &account, queries);
+            let mut builder = Index::builder();
+            for contact in account.contacts.values().rev() {
+                builder.push(contact);
+            }
+            check(&builder.finish(account.seq()), &account, queries);
+        }
+        let mut late = Index::new();
+        for event in &account.events {
+            late.apply(event).unwrap();
+        }
+        check(&late, &account, &rounds.last().unwrap().1);
+    }
+}
