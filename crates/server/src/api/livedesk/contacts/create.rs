@@ -1,0 +1,92 @@
+//! `POST /api/v2/accounts/contacts` (`livedesk-wire.md` 4.1).
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use meishi_contacts::NewContact;
+use meishi_store::{Change, Outcome};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    parse,
+    view::{ContactView, InboxView},
+    with_taken,
+};
+use crate::{
+    ApiError, App,
+    api::{apply_one, unexpected},
+    auth::Agent,
+    body::Fields,
+    openapi::CreateContact,
+};
+
+/// The answer to a create: the contact, and its link once more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedContact)]
+pub struct Created<'a> {
+    payload: Payload<'a>,
+}
+
+/// What was created.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedContactPayload)]
+pub struct Payload<'a> {
+    contact: ContactView<'a>,
+    contact_inbox: Link<'a>,
+}
+
+/// The link to the channel.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedContactLink)]
+pub struct Link<'a> {
+    /// The channel.
+    inbox: Option<InboxView<'a>>,
+    /// The contact's address in it.
+    #[schema(value_type = Option<String>, example = "0b5c7c0e-4c0f-4d7e-9a53-2f6f3f1c9a11")]
+    source_id: Option<&'a str>,
+}
+
+/// Create a contact
+///
+/// Creates a contact that comes by a channel. An e-mail, phone number or identifier that another
+/// contact holds is a 422 that names that contact; a create never changes an existing one.
+#[utoipa::path(
+    post,
+    path = "/api/v2/accounts/contacts",
+    tag = "contacts",
+    operation_id = "createContact",
+    request_body(content(
+        (CreateContact = "application/json"),
+        (CreateContact = "application/x-www-form-urlencoded"),
+    )),
+    responses((status = 200, description = "The contact and its link", body = Created<'static>)),
+)]
+pub async fn create(
+    Agent(caller): Agent,
+    State(app): State<App>,
+    body: Fields,
+) -> Result<Response, ApiError> {
+    let parsed = parse::fields(&body);
+    let mut faults = parsed.faults;
+    let link = parse::link(&body, &mut faults);
+    if !faults.is_empty() {
+        return Err(with_taken(&app, &caller, &parsed.fields, None, faults).await?);
+    }
+    let new = NewContact { fields: parsed.fields, link };
+    let cx = caller.context(&app);
+    match apply_one(&app, cx, Change::CreateContact(Box::new(new))).await? {
+        Outcome::ContactCreated(record) => {
+            let link = record.contact_inboxes.first();
+            let contact_inbox = Link {
+                inbox: link.map(|link| InboxView::new(&link.inbox)),
+                source_id: link.map(|link| link.source_id.as_str()),
+            };
+            let contact = ContactView::new(&record, true);
+            Ok(Json(Created { payload: Payload { contact, contact_inbox } }).into_response())
+        }
+        other => Err(unexpected(&other)),
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET` and `POST /api/v2/accounts/contacts/:id/labels` (`chatwoot-wire.md` 3.2).
+
+use axum::{Json, extract::State};
+use meishi_contacts::Label;
+use meishi_store::{Change, Include, Outcome};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{PathContact, parse};
+use crate::{
+    ApiError, App,
+    api::{apply_one, unexpected},
+    auth::{Agent, Reader},
+    body::Fields,
+    openapi::SetLabels,
+};
+
+/// A contact's labels.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Labels {
+    /// The titles, sorted.
+    #[schema(value_type = Vec<String>, example = json!(["vip", "zürich"]))]
+    payload: Vec<Label>,
+}
+
+/// Read a contact's labels
+#[utoipa::path(
+    get,
+    path = "/api/v2/accounts/contacts/{id}/labels",
+    tag = "contacts",
+    operation_id = "readContactLabels",
+    params(("id" = i64, Path, description = "The contact's number", example = 2_219_259)),
+    responses((status = 200, description = "The labels", body = Labels)),
+)]
+pub async fn read(
+    Reader(caller): Reader,
+    State(app): State<App>,
+    PathContact(id): PathContact,
+) -> Result<Json<Labels>, ApiError> {
+    let found = app.store.contact(caller.account, id, Include::Nothing).await?;
+    Ok(Json(Labels { payload: found.ok_or(ApiError::NotFound)?.contact.labels }))
+}
+
+/// Replace a contact's labels
+///
+/// The list in the body becomes the contact's labels; an empty or missing one clears them. Titles
+/// are trimmed and lower-cased; commas separate. A label that the account does not have is made.
+#[utoipa::path(
+    post,
+    path = "/api/v2/accounts/contacts/{id}/labels",
+    tag = "contacts",
+    operation_id = "setContactLabels",
+    params(("id" = i64, Path, description = "The contact's number", example = 2_219_259)),
+    request_body(content(
+        (SetLabels = "application/json"),
+        (SetLabels = "application/x-www-form-urlencoded"),
+    )),
+    responses((status = 200, description = "The labels after it", body = Labels)),
+)]
+pub async fn set(
+    Agent(caller): Agent,
+    State(app): State<App>,
+    PathContact(id): PathContact,
+    body: Fields,
+) -> Result<Json<Labels>, ApiError> {
+    let labels = match parse::labels(&body) {
+        Ok(labels) => labels,
+        Err(faults) => {
+            let found = app.store.contact(caller.account, id, Include::Nothing).await?;
+            found.ok_or(ApiError::NotFound)?;
+            return Err(faults.into());
+        }
+    };
+    match apply_one(&app, caller.context(&app), Change::SetLabels { id, labels }).await? {
+        Outcome::LabelsSet(payload) => Ok(Json(Labels { payload })),
+        other => Err(unexpected(&other)),
+    }
+}

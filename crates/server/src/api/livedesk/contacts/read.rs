@@ -1,0 +1,38 @@
+//! `GET /api/v2/accounts/contacts/:id`.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use meishi_store::Include;
+
+use super::{PathContact, view::ContactAnswer};
+use crate::{ApiError, App, auth::Reader, params::Params};
+
+/// Read a contact
+#[utoipa::path(
+    get,
+    path = "/api/v2/accounts/contacts/{id}",
+    tag = "contacts",
+    operation_id = "readContact",
+    params(
+        ("id" = i64, Path, description = "The contact's number", example = 2_219_259),
+        (
+            "include_contact_inboxes" = Option<bool>, Query,
+            description = "Whether the answer shows the contact's channels; on by default",
+        ),
+    ),
+    responses((status = 200, description = "The contact", body = ContactAnswer<'static>)),
+)]
+pub async fn read(
+    Reader(caller): Reader,
+    State(app): State<App>,
+    PathContact(id): PathContact,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let with_inboxes = params.is_on_by_default("include_contact_inboxes");
+    let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
+    let record = app.store.contact(caller.account, id, include).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(ContactAnswer::new(&record, with_inboxes)).into_response())
+}

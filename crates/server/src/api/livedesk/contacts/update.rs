@@ -1,0 +1,68 @@
+//! `PATCH /api/v2/accounts/contacts/:id` (`livedesk-wire.md` 4.2); `PUT` is the same.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use meishi_store::{Change, Include, Outcome};
+
+use super::{PathContact, parse, view::ContactAnswer, with_taken};
+use crate::{
+    ApiError, App,
+    api::{apply_one, unexpected},
+    auth::Agent,
+    body::Fields,
+    openapi::UpdateContact,
+    params::Params,
+};
+
+/// Update a contact
+///
+/// Sets the fields that are sent and keeps the others. The two attribute maps are merged: a key
+/// with a value is set, a key with `null` is removed, the rest stays; with the content type
+/// `application/merge-patch+json` they are merged deeply (RFC 7396). Timestamps and `thumbnail`
+/// are honoured as sent, so do not send an old answer back.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/accounts/contacts/{id}",
+    tag = "contacts",
+    operation_id = "updateContact",
+    params(
+        ("id" = i64, Path, description = "The contact's number", example = 2_219_259),
+        (
+            "include_contact_inboxes" = Option<bool>, Query,
+            description = "Whether the answer shows the contact's channels; on unless it is \
+                           something else than true or 1",
+        ),
+    ),
+    request_body(content(
+        (UpdateContact = "application/json"),
+        (UpdateContact = "application/merge-patch+json"),
+        (UpdateContact = "application/x-www-form-urlencoded"),
+    )),
+    responses((status = 200, description = "The contact after it", body = ContactAnswer<'static>)),
+)]
+pub async fn update(
+    Agent(caller): Agent,
+    State(app): State<App>,
+    PathContact(id): PathContact,
+    params: Params,
+    body: Fields,
+) -> Result<Response, ApiError> {
+    let parsed = parse::fields(&body);
+    if !parsed.faults.is_empty() {
+        // An unknown contact is told before what is wrong with the fields.
+        app.store.contact(caller.account, id, Include::Nothing).await?.ok_or(ApiError::NotFound)?;
+        let faults = parsed.faults;
+        return Err(with_taken(&app, &caller, &parsed.fields, Some(id), faults).await?);
+    }
+    let change = Change::UpdateContact { id, patch: Box::new(parsed.fields) };
+    match apply_one(&app, caller.context(&app), change).await? {
+        Outcome::ContactUpdated(record) => {
+            let include = params.is_on_by_default("include_contact_inboxes");
+            Ok(Json(ContactAnswer::new(&record, include)).into_response())
+        }
+        other => Err(unexpected(&other)),
+    }
+}

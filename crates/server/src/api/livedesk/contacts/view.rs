@@ -1,0 +1,130 @@
+//! The contact object, in the documented order of its keys (`livedesk-wire.md` section 3).
+
+use meishi_contacts::{Attributes, Availability, Contact, Inbox};
+use meishi_store::{ContactInbox, ContactRecord};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A contact.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub struct ContactView<'a> {
+    /// Profile data: `description`, `company_name`, `city`, `telegram`, `country`,
+    /// `country_code`, `social_profiles` and whatever else was sent.
+    #[schema(value_type = Object, example = json!({"company_name": "ACME", "city": "Zürich"}))]
+    additional_attributes: &'a Attributes,
+    /// Whether the person was last said to be there.
+    #[schema(value_type = String, pattern = "^(online|offline)$", example = "offline")]
+    availability_status: Availability,
+    /// E-mail address; unique in the account.
+    #[schema(value_type = Option<String>, example = "alice@acme.inc")]
+    email: Option<&'a str>,
+    /// The contact's number.
+    #[schema(value_type = i64, example = 2_219_259)]
+    id: i64,
+    /// Display name; may be empty.
+    #[schema(value_type = String, example = "Test")]
+    name: &'a str,
+    /// Phone number in E.164; unique in the account.
+    #[schema(value_type = Option<String>, example = "+123456789")]
+    phone_number: Option<&'a str>,
+    /// Whether the person is blocked.
+    blocked: bool,
+    /// The caller's own id of the person (UserID); unique in the account.
+    #[schema(value_type = Option<String>, example = "1234567890")]
+    identifier: Option<&'a str>,
+    /// URL of a picture; empty when there is none.
+    #[schema(value_type = String, example = "https://example.com/avatar.png")]
+    thumbnail: &'a str,
+    /// Fields that the project defines.
+    #[schema(value_type = Object, example = json!({"vip_level": "platinum"}))]
+    custom_attributes: &'a Attributes,
+    /// Last activity in Unix seconds; absent when there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false, example = 1_765_441_908)]
+    last_activity_at: Option<i64>,
+    /// Creation in Unix seconds.
+    #[schema(example = 1_765_441_895)]
+    created_at: i64,
+    /// The contact's channels; absent when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ContactInboxView<'static>>, required = false)]
+    contact_inboxes: Option<Vec<ContactInboxView<'a>>>,
+}
+
+/// How a channel addresses the contact.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactInbox)]
+pub struct ContactInboxView<'a> {
+    /// The contact's address in the channel.
+    #[schema(value_type = String, example = "0b5c7c0e-4c0f-4d7e-9a53-2f6f3f1c9a11")]
+    source_id: &'a str,
+    /// The channel.
+    inbox: InboxView<'a>,
+}
+
+/// A channel, as contacts show it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactInboxChannel)]
+pub struct InboxView<'a> {
+    /// The Channel ID.
+    #[schema(example = 407)]
+    id: i64,
+    /// What people call it.
+    #[schema(value_type = String, example = "カスタマーサービスチャネル")]
+    name: &'a str,
+    /// The kind of channel.
+    #[schema(value_type = String, example = "Channel::Api")]
+    channel_type: &'a str,
+}
+
+impl<'a> ContactView<'a> {
+    /// Shows a contact, with its channels if they were asked for.
+    pub fn new(record: &'a ContactRecord, include_inboxes: bool) -> Self {
+        let contact: &Contact = &record.contact;
+        let inboxes = || record.contact_inboxes.iter().map(ContactInboxView::new).collect();
+        Self {
+            additional_attributes: &contact.additional_attributes,
+            availability_status: contact.availability_status,
+            email: contact.email.as_ref().map(meishi_contacts::Email::as_str),
+            id: contact.id.0,
+            name: &contact.name,
+            phone_number: contact.phone_number.as_ref().map(meishi_contacts::Phone::as_str),
+            blocked: contact.blocked,
+            identifier: contact.identifier.as_ref().map(meishi_contacts::Identifier::as_str),
+            thumbnail: &contact.thumbnail,
+            custom_attributes: &contact.custom_attributes,
+            last_activity_at: contact.last_activity_at.map(|at| at.0),
+            created_at: contact.created_at.0,
+            contact_inboxes: include_inboxes.then(inboxes),
+        }
+    }
+}
+
+impl<'a> ContactInboxView<'a> {
+    fn new(link: &'a ContactInbox) -> Self {
+        Self { source_id: link.source_id.as_str(), inbox: InboxView::new(&link.inbox) }
+    }
+}
+
+impl<'a> InboxView<'a> {
+    /// Shows a channel.
+    pub fn new(inbox: &'a Inbox) -> Self {
+        Self { id: inbox.id.0, name: &inbox.name, channel_type: inbox.channel_type.as_str() }
+    }
+}
+
+/// The answer of a single contact.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactAnswer)]
+pub struct ContactAnswer<'a> {
+    /// The contact.
+    payload: ContactView<'a>,
+}
+
+impl<'a> ContactAnswer<'a> {
+    /// Wraps a contact.
+    pub fn new(record: &'a ContactRecord, include_inboxes: bool) -> Self {
+        Self { payload: ContactView::new(record, include_inboxes) }
+    }
+}

@@ -1,0 +1,57 @@
+//! The handlers: `livedesk/` is the documented dialect, the files beside it are what is new.
+
+pub mod health;
+pub mod inboxes;
+pub mod keys;
+pub mod livedesk;
+
+use meishi_contacts::{Fault, FaultCode, UnixMillis, fields};
+use meishi_store::{Applied, Change, ChangeError, Context, Outcome, StoreError};
+use serde_json::{Map, Value};
+
+use crate::{ApiError, App};
+
+/// Does one change.
+pub(crate) async fn apply_one(app: &App, cx: Context, change: Change) -> Result<Outcome, ApiError> {
+    let Applied { results, .. } = app.store.apply(cx, vec![change], false).await?;
+    match results.into_iter().next() {
+        Some(result) => result.map_err(|error: ChangeError| error.into()),
+        None => Err(StoreError::Internal("a change has no result".into()).into()),
+    }
+}
+
+/// The store answered a change with another change's outcome: a defect.
+pub(crate) fn unexpected(outcome: &Outcome) -> ApiError {
+    StoreError::Internal(format!("an unexpected outcome: {outcome:?}")).into()
+}
+
+/// A time as what is new in v2 shows it: RFC 3339, UTC.
+pub(crate) fn rfc3339(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// The required or optional `name` of a channel or key.
+pub(crate) fn name(
+    members: &Map<String, Value>,
+    required: bool,
+    faults: &mut Vec<Fault>,
+) -> Option<String> {
+    match members.get("name") {
+        None if !required => None,
+        None | Some(Value::Null) => {
+            faults.push(Fault::new("name", FaultCode::Blank, "Name can't be blank"));
+            None
+        }
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            faults.push(Fault::new("name", FaultCode::Blank, "Name can't be blank"));
+            None
+        }
+        Some(Value::String(text)) => {
+            fields::short_text("name", text).map_err(|fault| faults.push(fault)).ok()
+        }
+        Some(_) => {
+            faults.push(Fault::invalid("name", "must be a string"));
+            None
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Who calls: API keys by Basic, by bearer token or by Chatwoot's token header, and what their
+//! roles allow.
+//!
+//! A handler takes [`Reader`], [`Agent`] or [`Administrator`]; having one is the permission.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use meishi_contacts::{AccountId, Actor, KeyId, Role, SecretHash, StoredKey};
+use meishi_store::Context;
+
+use crate::{ApiError, App, account_path::PathAccount, observe::RequestInfo};
+
+/// Chatwoot's token header, in the spellings that clients use; letter case does not matter.
+const TOKEN_HEADERS: [&str; 2] = ["api_access_token", "api-access-token"];
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The account that the key opens.
+    pub account: AccountId,
+    /// The key.
+    pub key: KeyId,
+    /// What the key may do.
+    pub role: Role,
+    /// The request that it made.
+    pub request_id: String,
+}
+
+impl Caller {
+    /// What a change of this caller's needs from outside.
+    pub fn context(&self, app: &App) -> Context {
+        Context {
+            account: self.account,
+            actor: Actor::Key(self.key),
+            at: app.clock.now(),
+            request_id: self.request_id.clone(),
+            seed: app.rng.seed(),
+            precondition: None,
+            idempotency: None,
+        }
+    }
+}
+
+macro_rules! permission {
+    ($(#[$doc:meta])* $name:ident, $role:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Caller);
+
+        impl FromRequestParts<App> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+                let caller = authenticate(parts, app).await?;
+                if caller.role < $role {
+                    return Err(ApiError::Forbidden);
+                }
+                Ok(Self(caller))
+            }
+        }
+    };
+}
+
+permission!(
+    /// A caller that may read.
+    Reader,
+    Role::ReadOnly
+);
+permission!(
+    /// A caller that may also write contacts.
+    Agent,
+    Role::Agent
+);
+permission!(
+    /// A caller that may do everything.
+    Administrator,
+    Role::Administrator
+);
+
+async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
+    let credential = Credential::read(&parts.headers).ok_or(ApiError::Unauthenticated)?;
+    let (found, secret) = match &credential {
+        Credential::Pair { key, secret } => {
+            (app.store.key_by_name(key).await?, SecretHash::of(secret))
+        }
+        Credential::Token(token) => {
+            let secret = SecretHash::of(token);
+            (app.store.key_by_secret(&secret).await?, secret)
+        }
+    };
+    let now = app.clock.now();
+    let stored: StoredKey =
+        found.filter(|stored| stored.accepts(&secret, now)).ok_or(ApiError::Unauthenticated)?;
+    let info = parts.extensions.get::<RequestInfo>();
+    if let Some(info) = info {
+        info.note_caller(stored.account, stored.key.id);
+    }
+    // An account that the path names must be the key's own; any other is as good as none.
+    if parts.extensions.get::<PathAccount>().is_some_and(|named| named.0 != Some(stored.account)) {
+        return Err(ApiError::NotFound);
+    }
+    app.touch_key(stored.account, stored.key.id, now);
+    Ok(Caller {
+        account: stored.account,
+        key: stored.key.id,
+        role: stored.key.role,
+        request_id: info.map(|info| info.request_id.clone()).unwrap_or_default(),
+    })
+}
+
+enum Credential {
+    Pair { key: String, secret: String },
+    Token(String),
+}
+
+impl Credential {
+    /// The credential that counts: a bearer token, else the token header, else Basic.
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let authorization =
+            headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, value) = authorization
+            .and_then(|value| value.trim().split_once(' '))
+            .map_or(("", ""), |(scheme, value)| (scheme, value.trim()));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Self::Token(value.to_owned()));
+        }
+        let token = TOKEN_HEADERS.iter().find_map(|name| headers.get(*name));
+        if let Some(token) = token {
+            return token.to_str().ok().map(|token| Self::Token(token.trim().to_owned()));
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            let pair = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
+            let (key, secret) = pair.split_once(':')?;
+            return Some(Self::Pair { key: key.to_owned(), secret: secret.to_owned() });
+        }
+        None
+    }
+}

@@ -1,0 +1,102 @@
+//! Request bodies: JSON or a form, read whole within limits of size and time.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, Method, header},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use meishi_contacts::{
+    json,
+    limits::{BODY_BYTES, BODY_TIMEOUT},
+};
+use serde_json::{Map, Value};
+
+use crate::{ApiError, form};
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// The fields of a request body. An empty body is one without fields.
+#[derive(Debug, Clone, Default)]
+pub struct Fields {
+    /// The members of the body's object.
+    pub members: Map<String, Value>,
+    /// The body was sent as `application/merge-patch+json` (RFC 7396).
+    pub merge_patch: bool,
+}
+
+impl<S: Sync> FromRequest<S> for Fields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let media_type = media_type(request.headers(), request.method())?;
+        let body = read(request, BODY_BYTES, BODY_TIMEOUT).await?;
+        Self::parse(&body, media_type)
+    }
+}
+
+impl Fields {
+    fn parse(body: &[u8], media_type: MediaType) -> Result<Self, ApiError> {
+        let merge_patch = media_type == MediaType::MergePatch;
+        if body.trim_ascii().is_empty() {
+            return Ok(Self { members: Map::new(), merge_patch });
+        }
+        // curl without -H says that its JSON is a form.
+        let is_form = media_type == MediaType::Form && !body.trim_ascii_start().starts_with(b"{");
+        let value = if is_form {
+            form::parse(body)
+                .map_err(|error| ApiError::MalformedRequest(format!("Malformed form: {error}")))?
+        } else {
+            json::parse(body).map_err(ApiError::MalformedJson)?
+        };
+        match value {
+            Value::Object(members) => Ok(Self { members, merge_patch }),
+            _ => Err(ApiError::MalformedRequest("The body must be a JSON object".into())),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MediaType {
+    Json,
+    Form,
+    MergePatch,
+}
+
+fn media_type(headers: &HeaderMap, method: &Method) -> Result<MediaType, ApiError> {
+    let is_patch = matches!(*method, Method::PATCH | Method::PUT);
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(MediaType::Json) };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        JSON | "" => Ok(MediaType::Json),
+        FORM => Ok(MediaType::Form),
+        MERGE_PATCH if is_patch => Ok(MediaType::MergePatch),
+        _ => Err(ApiError::UnsupportedMediaType {
+            accept: if is_patch {
+                "application/json, application/x-www-form-urlencoded, application/merge-patch+json"
+            } else {
+                "application/json, application/x-www-form-urlencoded"
+            },
+        }),
+    }
+}
+
+async fn read(request: Request, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
+    // A length that is told is judged before the first byte is read.
+    let told = request.headers().get(header::CONTENT_LENGTH);
+    let told = told.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|length| length > limit) {
+        return Err(ApiError::BodyTooLarge);
+    }
+    let body = Limited::new(request.into_body(), limit);
+    match tokio::time::timeout(time, body.collect()).await {
+        Err(_) => Err(ApiError::Timeout),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
+        Ok(Err(_)) => Err(ApiError::MalformedRequest("The body could not be read".into())),
+    }
+}

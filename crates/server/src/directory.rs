@@ -1,0 +1,195 @@
+//! Which accounts' indexes are loaded, and how they are kept current.
+//!
+//! An index is loaded when its account is first asked for, and follows the account's events. A
+//! query answers from an index that has applied at least every event committed before the query
+//! came in, whichever server wrote it: the query first asks the store for the account's last event
+//! and fetches those that the index lacks.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::StreamExt;
+use meishi_contacts::{AccountId, Contact, ContactId, Query, Seq, limits::READ_ROWS};
+use meishi_index::{Answer, Index};
+use meishi_store::{ContactRecord, Include, Store, StoreError};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+
+/// From this many contacts on, a query runs on a thread of its own, since it may take
+/// milliseconds.
+const LONG_QUERY_CONTACTS: usize = 20_000;
+
+/// The loaded indexes.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    accounts: Mutex<HashMap<AccountId, Slot>>,
+}
+
+/// One account's index; `None` until it is loaded. The lock also lets queries share one load.
+type Slot = Arc<RwLock<Option<Index>>>;
+
+/// A page of a query's answer.
+#[derive(Debug)]
+pub struct Page {
+    /// The page's contacts, in order. One that was deleted in the meantime is left out.
+    pub contacts: Vec<ContactRecord>,
+    /// How many contacts match in all.
+    pub total: u64,
+}
+
+/// How much the loaded indexes hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Accounts with an index.
+    pub accounts: usize,
+    /// Contacts in them.
+    pub contacts: usize,
+    /// Bytes of memory that they take.
+    pub bytes: usize,
+}
+
+impl Directory {
+    /// A directory with nothing loaded.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, accounts: Mutex::default() }
+    }
+
+    /// The page of contacts that a query asks for.
+    pub async fn page(
+        &self,
+        account: AccountId,
+        query: Query,
+        include: Include,
+    ) -> Result<Page, StoreError> {
+        let index = self.current(account).await?;
+        let answer = if index.as_ref().is_some_and(|index| index.len() > LONG_QUERY_CONTACTS) {
+            tokio::task::spawn_blocking(move || answer(index.as_ref(), &query))
+                .await
+                .map_err(|error| StoreError::Internal(error.to_string()))?
+        } else {
+            answer(index.as_ref(), &query)
+        };
+        match answer {
+            Answer::Exact { ids, total } => {
+                let contacts = self.store.contacts(account, &ids, include).await?;
+                Ok(Page { contacts, total })
+            }
+            Answer::Candidates { ids, condition } => {
+                self.checked(account, &ids, &condition, include).await
+            }
+        }
+    }
+
+    /// How much is loaded.
+    pub async fn loaded(&self) -> Loaded {
+        let slots: Vec<Slot> = self.accounts().values().cloned().collect();
+        let mut loaded = Loaded::default();
+        for slot in slots {
+            if let Some(index) = &*slot.read().await {
+                loaded.accounts += 1;
+                loaded.contacts += index.len();
+                loaded.bytes += index.bytes();
+            }
+        }
+        loaded
+    }
+
+    fn accounts(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Slot>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account's index, with every event applied that was committed before this call.
+    async fn current(
+        &self,
+        account: AccountId,
+    ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
+        let counts = self.store.counts(account).await?;
+        let head = counts.map(|counts| counts.last_seq).unwrap_or_default();
+        let slot = Arc::clone(self.accounts().entry(account).or_default());
+        let has_applied = |index: &Option<Index>| index.as_ref().is_some_and(|i| i.seq() >= head);
+
+        let index = Arc::clone(&slot).read_owned().await;
+        if has_applied(&index) {
+            return Ok(index);
+        }
+        drop(index);
+        let mut index = slot.write_owned().await;
+        if !has_applied(&index) {
+            let present = match index.take() {
+                Some(known) => self.follow(account, known, head).await?,
+                None => None,
+            };
+            *index = Some(match present {
+                Some(index) => index,
+                None => self.load(account).await?,
+            });
+        }
+        Ok(index.downgrade())
+    }
+
+    /// Applies the events up to `head`; `None` when the index does not fit them any more.
+    async fn follow(
+        &self,
+        account: AccountId,
+        mut index: Index,
+        head: Seq,
+    ) -> Result<Option<Index>, StoreError> {
+        while index.seq() < head {
+            let events = self.store.events(account, index.seq(), READ_ROWS).await?;
+            if events.is_empty() {
+                tracing::error!(%account, seq = %index.seq(), %head, "events are missing");
+                return Ok(None);
+            }
+            for event in &events {
+                if let Err(error) = index.apply(event) {
+                    tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(index))
+    }
+
+    async fn load(&self, account: AccountId) -> Result<Index, StoreError> {
+        let mut snapshot = self.store.snapshot(account).await?;
+        let mut builder = Index::builder();
+        while let Some(slice) = snapshot.contacts.next().await {
+            for contact in &slice? {
+                builder.push(contact);
+            }
+            // A large account takes seconds; others are served in between.
+            tokio::task::yield_now().await;
+        }
+        Ok(builder.finish(snapshot.seq))
+    }
+
+    /// Checks on rows what the index left open.
+    async fn checked(
+        &self,
+        account: AccountId,
+        candidates: &[ContactId],
+        condition: &Query,
+        include: Include,
+    ) -> Result<Page, StoreError> {
+        let matches = |contact: &Contact| condition.matches(contact);
+        let mut matching = Vec::new();
+        for ids in candidates.chunks(READ_ROWS) {
+            let records = self.store.contacts(account, ids, Include::Nothing).await?;
+            let found = records.into_iter().filter(|record| matches(&record.contact));
+            matching.extend(found.map(|record| record.contact.id));
+        }
+        let slice = condition.slice;
+        let ids: Vec<ContactId> =
+            matching.iter().copied().skip(slice.offset).take(slice.limit).collect();
+        let contacts = self.store.contacts(account, &ids, include).await?;
+        Ok(Page { contacts, total: matching.len() as u64 })
+    }
+}
+
+fn answer(index: Option<&Index>, query: &Query) -> Answer {
+    match index {
+        Some(index) => index.query(query),
+        None => Answer::Exact { ids: Vec::new(), total: 0 },
+    }
+}

@@ -1,0 +1,280 @@
+//! Errors of the API: one enum, one place that gives them status and body
+//! (`livedesk-wire.md` 9.2).
+//!
+//! A handler returns an [`ApiError`]; `observe.rs` renders it, because only there the request's id
+//! is known. To add one: a variant, its line in `status_and_code`, its sentence in `text`.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use meishi_contacts::{Fault, FaultCode, Version, fault, json::Malformed};
+use meishi_store::{ChangeError, StoreError};
+use serde_json::{Map, Value, json};
+
+/// Why a request was not done.
+#[derive(Debug, Clone)]
+pub enum ApiError {
+    /// The body is not JSON.
+    MalformedJson(Malformed),
+    /// Query, header or encoding cannot be read; the text says what.
+    MalformedRequest(String),
+    /// No credential, or one that does not open anything.
+    Unauthenticated,
+    /// The key's role does not allow it.
+    Forbidden,
+    /// There is no such thing in the caller's account.
+    NotFound,
+    /// The path is known, the verb is not.
+    MethodNotAllowed,
+    /// The body's content type is not one that the route reads.
+    UnsupportedMediaType {
+        /// Those that it reads.
+        accept: &'static str,
+    },
+    /// The body did not arrive in time.
+    Timeout,
+    /// The body is larger than it may be.
+    BodyTooLarge,
+    /// Path and query are longer than they may be.
+    UriTooLong,
+    /// The headers are larger than they may be.
+    HeadersTooLarge,
+    /// The channel still has contacts.
+    HasContacts {
+        /// How many.
+        count: i64,
+    },
+    /// The contact has another version than the caller expects.
+    VersionMismatch {
+        /// The version that it has.
+        current: Version,
+    },
+    /// Fields are wrong, missing or taken.
+    Invalid(Vec<Fault>),
+    /// The idempotency key was used for another request.
+    IdempotencyMismatch,
+    /// More at once than is allowed; the text says of what.
+    LimitExceeded(String),
+    /// The queue is full.
+    Busy,
+    /// The database cannot be reached.
+    Unavailable,
+    /// It is open whether the commit took place.
+    CommitInDoubt,
+    /// A defect; the log has the cause.
+    Internal,
+}
+
+impl ApiError {
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed_json"),
+            Self::MalformedRequest(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::UnsupportedMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
+            Self::HeadersTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+            }
+            Self::HasContacts { .. } => (StatusCode::CONFLICT, "has_contacts"),
+            Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
+            Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
+            Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
+            Self::LimitExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::CommitInDoubt => (StatusCode::SERVICE_UNAVAILABLE, "commit_in_doubt"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// What is wrong, for people.
+    pub(crate) fn text(&self) -> String {
+        use meishi_contacts::limits::{BODY_BYTES, HEADER_BYTES, URI_BYTES};
+        match self {
+            Self::MalformedJson(malformed) => malformed.to_string(),
+            Self::MalformedRequest(text) | Self::LimitExceeded(text) => text.clone(),
+            Self::Unauthenticated => "Invalid Access Token".into(),
+            Self::Forbidden => "You are not authorized to do this action".into(),
+            Self::NotFound => "Resource could not be found".into(),
+            Self::MethodNotAllowed => "Method Not Allowed".into(),
+            Self::UnsupportedMediaType { accept } => {
+                format!("The content type of the body must be one of {accept}")
+            }
+            Self::Timeout => "The body of the request did not arrive in time".into(),
+            Self::BodyTooLarge => format!("The body must not exceed {BODY_BYTES} bytes"),
+            Self::UriTooLong => format!("Path and query must not exceed {URI_BYTES} bytes"),
+            Self::HeadersTooLarge => format!("The headers must not exceed {HEADER_BYTES} bytes"),
+            Self::HasContacts { count } => {
+                format!("The channel still has {count} contacts; ?force=true removes the links")
+            }
+            Self::VersionMismatch { current } => {
+                format!("The contact has changed; its version is {}", current.0)
+            }
+            Self::Invalid(faults) => join(faults),
+            Self::IdempotencyMismatch => "The idempotency key was used for another request".into(),
+            Self::Busy => "The server is busy; try again shortly".into(),
+            Self::Unavailable => "The database is not available; nothing was written".into(),
+            Self::CommitInDoubt => {
+                "It is not certain whether the change was written; read before trying again".into()
+            }
+            Self::Internal => "Internal Server Error".into(),
+        }
+    }
+
+    /// The answer, with the request's id in its body.
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let (status, code) = self.status_and_code();
+        let mut body = Map::new();
+        let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
+        if status == StatusCode::UNPROCESSABLE_ENTITY {
+            put("message", self.text().into());
+            put("attributes", self.attributes());
+        } else {
+            put("error", self.text().into());
+        }
+        match self {
+            Self::HasContacts { count } => {
+                put("count", (*count).into());
+            }
+            Self::VersionMismatch { current } => {
+                put("current_version", current.0.into());
+            }
+            Self::Invalid(faults) => {
+                let conflicts = conflicts(faults);
+                if let Some(first) = conflicts.first() {
+                    put("existing_contact_id", first["contact_id"].clone());
+                    put("conflicts", conflicts.into());
+                }
+            }
+            _ => {}
+        }
+        put("code", code.into());
+        if let Self::Invalid(faults) = self {
+            put("errors", faults.iter().map(detail).collect());
+        }
+        put("request_id", request_id.into());
+        let mut response = (status, axum::Json(body)).into_response();
+        for (name, value) in self.headers() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn attributes(&self) -> Value {
+        match self {
+            Self::Invalid(faults) => {
+                faults.iter().map(|fault| Value::from(fault.attribute.as_str())).collect()
+            }
+            _ => json!([]),
+        }
+    }
+
+    fn headers(&self) -> Vec<(HeaderName, &'static str)> {
+        match self {
+            Self::Unauthenticated => {
+                vec![(header::WWW_AUTHENTICATE, r#"Basic realm="Meishi", charset="UTF-8""#)]
+            }
+            Self::UnsupportedMediaType { accept } => vec![(header::ACCEPT, *accept)],
+            Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, "1")],
+            // What is left of the request cannot be told from a next one.
+            Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, "close")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One code for all faults: the one that a caller has to deal with first.
+fn code_of(faults: &[Fault]) -> &'static str {
+    let any = |wanted: &[FaultCode]| faults.iter().any(|fault| wanted.contains(&fault.code));
+    if any(&[FaultCode::Blank, FaultCode::Invalid, FaultCode::TooLong]) {
+        "invalid"
+    } else if any(&[FaultCode::Taken]) {
+        "taken"
+    } else {
+        "limit_exceeded"
+    }
+}
+
+fn join(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn conflicts(faults: &[Fault]) -> Vec<Value> {
+    faults
+        .iter()
+        .filter_map(|fault| {
+            let id = fault.contact_id?;
+            Some(json!({ "attribute": fault.attribute, "contact_id": id }))
+        })
+        .collect()
+}
+
+fn detail(fault: &Fault) -> Value {
+    json!({
+        "pointer": fault.pointer,
+        "code": fault.code.as_str(),
+        "message": fault.message,
+    })
+}
+
+impl From<Vec<Fault>> for ApiError {
+    fn from(mut faults: Vec<Fault>) -> Self {
+        fault::sort(&mut faults);
+        Self::Invalid(faults)
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Faults(faults) => faults.into(),
+            ChangeError::NotFound(_) => Self::NotFound,
+            ChangeError::Stale { current } => Self::VersionMismatch { current },
+            ChangeError::HasContacts { count } => Self::HasContacts { count },
+            ChangeError::Skipped => {
+                tracing::error!("a single change was skipped");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::TooManyChanges => Self::LimitExceeded("Too many changes at once".into()),
+            StoreError::IdempotencyMismatch => Self::IdempotencyMismatch,
+            StoreError::InDoubt(_) => {
+                tracing::error!(%error, "a commit is in doubt");
+                Self::CommitInDoubt
+            }
+            StoreError::Unavailable(_) => {
+                tracing::error!(%error, "the store is unavailable");
+                Self::Unavailable
+            }
+            StoreError::Internal(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// Carries the error out to `observe.rs`, which renders it.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status_and_code().0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,28 @@
+//! HTTP: router, authentication, errors, dialects, and the index of each account.
+//!
+//! A request travels `serve.rs` → `observe.rs` (request id, log, metrics, error bodies) →
+//! `account_path.rs` (an optional account id in the path) → `router.rs` → a handler in `api/` →
+//! the store, and for lists and searches `directory.rs` → the index → the store.
+//!
+//! To add an endpoint see `docs/adding-an-endpoint.md`.
+
+pub mod account_path;
+pub mod api;
+pub mod auth;
+pub mod body;
+pub mod control;
+
+pub mod directory;
+pub mod error;
+pub mod form;
+pub mod metrics;
+pub mod observe;
+pub mod openapi;
+pub mod params;
+pub mod rng;
+pub mod router;
+pub mod serve;
+pub mod state;
+
+pub use error::ApiError;
+pub use state::App;

@@ -1,0 +1,74 @@
+//! Metrics for Prometheus, on an address of their own.
+
+use std::time::Duration;
+
+use axum::{Router, extract::State, routing::get};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::App;
+
+/// How often the gauges that have to be looked up are.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Bounds of the latency histograms, in seconds.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Bounds of the histogram of calls that share a commit.
+const CALLS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Begins to collect. Once a process.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("group_calls".into()), &CALLS)?
+        .install_recorder()?;
+    metrics::describe_counter!("meishi_http_requests_total", "Requests by route and status");
+    metrics::describe_histogram!("meishi_http_request_seconds", "Time to answer a request");
+    metrics::describe_gauge!("meishi_store_queue_calls", "Calls that wait for the writer");
+    metrics::describe_histogram!("meishi_store_group_calls", "Calls that shared a commit");
+    metrics::describe_histogram!("meishi_store_commit_seconds", "Time of a commit");
+    metrics::describe_gauge!("meishi_contacts", "Contacts of all accounts");
+    metrics::describe_gauge!("meishi_index_accounts", "Accounts with a loaded index");
+    metrics::describe_gauge!("meishi_index_contacts", "Contacts in loaded indexes");
+    metrics::describe_gauge!("meishi_index_bytes", "Memory of loaded indexes");
+    Ok(handle)
+}
+
+/// Serves `/metrics` until the task is dropped.
+pub async fn serve(
+    listener: TcpListener,
+    handle: PrometheusHandle,
+    app: App,
+) -> std::io::Result<()> {
+    let refresh = async {
+        loop {
+            refresh(&app).await;
+            handle.run_upkeep();
+            tokio::time::sleep(REFRESH).await;
+        }
+    };
+    let scrape = |State(handle): State<PrometheusHandle>| async move { handle.render() };
+    let router = Router::new().route("/metrics", get(scrape)).with_state(handle.clone());
+    tokio::select! {
+        served = axum::serve(listener, router).into_future() => served,
+        () = refresh => Ok(()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below 2^52")]
+async fn refresh(app: &App) {
+    let loaded = app.directory.loaded().await;
+    metrics::gauge!("meishi_index_accounts").set(loaded.accounts as f64);
+    metrics::gauge!("meishi_index_contacts").set(loaded.contacts as f64);
+    metrics::gauge!("meishi_index_bytes").set(loaded.bytes as f64);
+    let Ok(accounts) = app.store.accounts().await else { return };
+    let mut contacts = 0;
+    for account in accounts {
+        if let Ok(Some(counts)) = app.store.counts(account.id).await {
+            contacts += counts.contacts;
+        }
+    }
+    metrics::gauge!("meishi_contacts").set(contacts as f64);
+}

@@ -1,0 +1,116 @@
+//! What surrounds every request: its id, the limits of its head, one line in the log, the
+//! metrics, and the bodies of errors.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use meishi_contacts::{
+    AccountId, KeyId,
+    limits::{HEADER_BYTES, URI_BYTES},
+};
+
+use crate::{ApiError, App};
+
+/// The header that names a request.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known of a request while it is on its way.
+#[derive(Debug, Clone)]
+pub struct RequestInfo {
+    /// The request's id: the caller's own if it is sane, else a fresh one.
+    pub request_id: String,
+    caller: Arc<OnceLock<(AccountId, KeyId)>>,
+}
+
+impl RequestInfo {
+    /// Notes who calls, for the log.
+    pub fn note_caller(&self, account: AccountId, key: KeyId) {
+        // A request has one caller; a second note would be the same.
+        let _ = self.caller.set((account, key));
+    }
+}
+
+/// The outermost layer.
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let request_id = sane_id(request.headers())
+        .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
+    let info = RequestInfo { request_id, caller: Arc::default() };
+    request.extensions_mut().insert(info.clone());
+    let method = request.method().clone();
+
+    let mut response = match check_head(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+
+    let matched = response.extensions_mut().remove::<MatchedPath>();
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        response = error.render(&info.request_id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(axum::http::header::ALLOW, allow);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&info.request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+
+    // The route, never the path: paths and queries hold addresses of people.
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let elapsed = begun.elapsed();
+    let labels =
+        [("method", method.to_string()), ("route", route.into()), ("status", status.to_string())];
+    metrics::counter!("meishi_http_requests_total", &labels).increment(1);
+    metrics::histogram!("meishi_http_request_seconds", &labels).record(elapsed);
+    let caller = info.caller.get();
+    tracing::info!(
+        target: "meishi::request",
+        %method,
+        route,
+        status,
+        micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        request_id = info.request_id,
+        account = caller.map(|(account, _)| account.0),
+        key = caller.map(|(_, key)| key.0),
+        "request"
+    );
+    response
+}
+
+/// Carries the route out to [`observe`], which stands before the routing.
+pub async fn note_route(matched: MatchedPath, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(matched);
+    response
+}
+
+fn check_head(request: &Request) -> Result<(), ApiError> {
+    let uri = request.uri();
+    let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if uri_bytes > URI_BYTES {
+        return Err(ApiError::UriTooLong);
+    }
+    let headers = request.headers().iter();
+    let header_bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > HEADER_BYTES {
+        return Err(ApiError::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+/// A caller's own request id, if it is short and plain enough for logs and headers.
+fn sane_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    (!id.is_empty() && id.len() <= 128 && id.bytes().all(plain)).then(|| id.to_owned())
+}

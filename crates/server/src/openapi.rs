@@ -1,0 +1,363 @@
+//! The API description: generated from the handlers, completed with what all of them share.
+//!
+//! The types here say what a caller *should* send; what Meishi also takes is in
+//! `livedesk-wire.md` 9.1. Committed as `openapi.json`; a test fails when that is stale.
+
+use serde::Serialize;
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::{
+        Content, Ref, RefOr, Response, ResponseBuilder,
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
+    },
+};
+
+/// The document before the routes are added.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Meishi",
+        description = "The contact service of a live chat or help desk. Speaks the contact API \
+            that LiveDesk documents, and what is new beside it. An account id after `accounts/` \
+            is optional in every path and must be the key's own.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "contacts", description = "People who write in"),
+        (name = "inboxes", description = "Channels; the id is the Channel ID"),
+        (name = "keys", description = "API keys; for administrators"),
+        (name = "health", description = "Probes"),
+    ),
+    components(schemas(ErrorBody, FieldsError)),
+    modifiers(&Security),
+)]
+pub struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let basic = Http::new(HttpAuthScheme::Basic);
+        components.add_security_scheme("basic", SecurityScheme::Http(basic));
+        let bearer = Http::new(HttpAuthScheme::Bearer);
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let token = ApiKeyValue::new("api_access_token");
+        let token = SecurityScheme::ApiKey(ApiKey::Header(token));
+        components.add_security_scheme("token", token);
+    }
+}
+
+/// An answer without content.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Empty {}
+
+/// What there is to say of a whole list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListMeta {
+    /// How many entries the list has.
+    #[schema(example = 1)]
+    pub count: usize,
+}
+
+/// An error.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// What is wrong, for people.
+    #[schema(example = "Resource could not be found")]
+    error: String,
+    /// What is wrong, for programs.
+    #[schema(example = "not_found")]
+    code: String,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// A channel that still has contacts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HasContacts {
+    /// What is wrong, for people.
+    #[schema(example = "The channel still has 2 contacts; ?force=true removes the links")]
+    error: String,
+    /// How many links there are.
+    #[schema(example = 2)]
+    count: i64,
+    /// What is wrong, for programs.
+    #[schema(example = "has_contacts")]
+    code: String,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// An error of fields. One answer tells every fault.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldsError {
+    /// All messages, for people.
+    #[schema(example = "Email has already been taken")]
+    message: String,
+    /// The fields, one for each message.
+    #[schema(example = json!(["email"]))]
+    attributes: Vec<String>,
+    /// The contact of the first conflict.
+    #[schema(value_type = i64, required = false, example = 318_763)]
+    existing_contact_id: Option<i64>,
+    /// Each value that another contact holds.
+    #[schema(value_type = Vec<Conflict>, required = false)]
+    conflicts: Option<Vec<Conflict>>,
+    /// What is wrong, for programs.
+    #[schema(example = "taken")]
+    code: String,
+    /// Each fault, for programs.
+    #[schema(value_type = Vec<FieldFault>, required = false)]
+    errors: Option<Vec<FieldFault>>,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// A value that another contact holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Conflict {
+    /// The field.
+    #[schema(example = "email")]
+    attribute: String,
+    /// The contact that holds its value; absent where no contact does.
+    #[schema(example = 318_763)]
+    contact_id: i64,
+}
+
+/// One fault of one field.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldFault {
+    /// JSON Pointer into the body, or `?name` for a query field.
+    #[schema(example = "/email")]
+    pointer: String,
+    /// `blank`, `invalid`, `too_long`, `taken` or `limit_exceeded`.
+    #[schema(example = "taken")]
+    code: String,
+    /// The message, for people.
+    #[schema(example = "Email has already been taken")]
+    message: String,
+}
+
+/// The profile data that is documented; other members are kept as they are sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AdditionalAttributes {
+    description: Option<String>,
+    #[schema(example = "ACME")]
+    company_name: Option<String>,
+    #[schema(example = "Zürich")]
+    city: Option<String>,
+    telegram: Option<String>,
+    #[schema(example = "Switzerland")]
+    country: Option<String>,
+    #[schema(example = "CH")]
+    country_code: Option<String>,
+    /// Names of profiles: `facebook`, `github`, `instagram`, `linkedin`, `twitter`, …
+    #[schema(value_type = Option<Object>, example = json!({"github": "alice"}))]
+    social_profiles: Option<serde_json::Value>,
+}
+
+/// A contact to be created. The fields of an update may be sent too.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateContact {
+    /// The Channel ID.
+    #[schema(example = 1)]
+    inbox_id: i64,
+    /// The contact's address in the channel; random when absent.
+    #[schema(max_length = 255, example = "src_001")]
+    source_id: Option<String>,
+    /// Display name.
+    #[schema(max_length = 255, example = "Test")]
+    name: Option<String>,
+    /// E-mail address; unique in the account.
+    #[schema(max_length = 255, example = "alice@acme.inc")]
+    email: Option<String>,
+    /// Phone number in E.164; unique in the account.
+    #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", example = "+123456789")]
+    phone_number: Option<String>,
+    /// URL of a picture.
+    #[schema(max_length = 2048, example = "https://example.com/avatar.png")]
+    avatar_url: Option<String>,
+    /// Your own id of the person (UserID); unique in the account.
+    #[schema(max_length = 255, example = "1234567890")]
+    identifier: Option<String>,
+    /// Fields that the project defines.
+    #[schema(value_type = Option<Object>, example = json!({"vip_level": "platinum"}))]
+    custom_attributes: Option<serde_json::Value>,
+    /// Profile data.
+    additional_attributes: Option<AdditionalAttributes>,
+}
+
+/// What to change of a contact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateContact {
+    /// Profile data; merged.
+    additional_attributes: Option<AdditionalAttributes>,
+    /// `online` or `offline`.
+    #[schema(pattern = "^(online|offline)$", example = "offline")]
+    availability_status: Option<String>,
+    /// E-mail address; `null` clears.
+    #[schema(max_length = 255, example = "support@jiguang.cn")]
+    email: Option<String>,
+    /// Display name.
+    #[schema(max_length = 255, example = "support")]
+    name: Option<String>,
+    /// Phone number in E.164; `null` clears.
+    #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", example = "+123456789")]
+    phone_number: Option<String>,
+    /// Whether the person is blocked.
+    blocked: Option<bool>,
+    /// Your own id of the person (UserID); `null` clears.
+    #[schema(max_length = 255, example = "2222")]
+    identifier: Option<String>,
+    /// URL of a picture; an empty text clears. `avatar_url` is the same.
+    #[schema(max_length = 2048, example = "")]
+    thumbnail: Option<String>,
+    /// Last activity in Unix seconds; `null` clears.
+    #[schema(minimum = 0, maximum = 253_402_300_799_i64, example = 1_765_441_908)]
+    last_activity_at: Option<i64>,
+    /// Fields that the project defines; merged: `null` under a key removes it.
+    #[schema(value_type = Option<Object>, example = json!({"vip_level": "platinum"}))]
+    custom_attributes: Option<serde_json::Value>,
+    /// Creation in Unix seconds.
+    #[schema(minimum = 0, maximum = 253_402_300_799_i64, example = 1_765_441_895)]
+    created_at: Option<i64>,
+    /// Given name; makes `name` where the body has none.
+    #[schema(max_length = 255, example = "support")]
+    first_name: Option<String>,
+    /// Family name; makes `name` where the body has none.
+    #[schema(max_length = 255, example = "")]
+    last_name: Option<String>,
+}
+
+/// A contact's labels.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetLabels {
+    /// The titles; they replace those that the contact has.
+    #[schema(example = json!(["vip"]))]
+    labels: Vec<String>,
+}
+
+/// A channel to be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateInbox {
+    /// The Channel ID, where you choose it.
+    #[schema(minimum = 1, maximum = 4_503_599_627_370_495_i64, example = 407)]
+    id: Option<i64>,
+    /// What people call it.
+    #[schema(max_length = 255, example = "Kundendienstkanal")]
+    name: String,
+    /// The kind of channel.
+    #[schema(pattern = "^Channel::Api$", example = "Channel::Api")]
+    channel_type: Option<String>,
+}
+
+/// What to change of a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateInbox {
+    /// What people call it.
+    #[schema(max_length = 255, example = "Kundendienstkanal")]
+    name: Option<String>,
+}
+
+/// A key to be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateKey {
+    /// What people call it.
+    #[schema(max_length = 255, example = "CRM sync")]
+    name: String,
+    /// What it may do: `administrator`, `agent` or `read_only`.
+    #[schema(pattern = "^(administrator|agent|read_only)$", example = "agent")]
+    role: String,
+    /// When it ends; never when absent.
+    #[schema(format = DateTime, example = "2027-11-20T08:00:00Z")]
+    expires_at: Option<String>,
+}
+
+/// What to change of a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateKey {
+    /// What people call it.
+    #[schema(max_length = 255, example = "CRM sync")]
+    name: Option<String>,
+    /// What it may do: `administrator`, `agent` or `read_only`.
+    #[schema(pattern = "^(administrator|agent|read_only)$", example = "agent")]
+    role: Option<String>,
+    /// When it ends; `null` for never.
+    #[schema(format = DateTime, example = "2027-11-20T08:00:00Z")]
+    expires_at: Option<String>,
+}
+
+/// How to rotate a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RotateKey {
+    /// How long the old secret stays valid beside the new one.
+    #[schema(minimum = 0, maximum = 2_592_000, example = 3600)]
+    overlap_seconds: Option<i64>,
+}
+
+/// Adds what all operations share: security, and the errors that any of them can answer.
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let operations =
+        document.paths.paths.iter_mut().flat_map(|(path, item)| {
+            operations(item).map(move |operation| (path.clone(), operation))
+        });
+    for (path, operation) in operations {
+        let errors: &[(&str, &str)] = if path.starts_with("/api/v2/") {
+            operation.security = Some(
+                ["basic", "bearer", "token"]
+                    .map(|name| SecurityRequirement::new(name, Vec::<String>::new()))
+                    .into(),
+            );
+            &ERRORS
+        } else {
+            &PROBE_ERRORS
+        };
+        let responses = &mut operation.responses.responses;
+        for (status, description) in errors {
+            let schema = if *status == "422" { "FieldsError" } else { "Error" };
+            let known = responses.entry((*status).to_owned());
+            known.or_insert_with(|| RefOr::T(error_response(schema, description)));
+        }
+    }
+}
+
+const ERRORS: [(&str, &str); 11] = [
+    ("400", "The body, the query or a header cannot be read"),
+    ("401", "No credential, or one that opens nothing"),
+    ("403", "The key's role does not allow it"),
+    ("404", "There is no such thing in the key's account"),
+    ("408", "The body did not arrive in time"),
+    ("413", "The body is too large"),
+    ("414", "Path and query are too long"),
+    ("415", "The body has a content type that is not read"),
+    ("422", "Fields are wrong, missing or taken"),
+    ("431", "The headers are too large"),
+    ("503", "Busy, or the database is not available"),
+];
+
+const PROBE_ERRORS: [(&str, &str); 3] = [
+    ("414", "Path and query are too long"),
+    ("431", "The headers are too large"),
+    ("503", "Busy, or the database is not available"),
+];
+
+fn error_response(schema: &str, description: &str) -> Response {
+    let content =
+        Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name(schema))));
+    ResponseBuilder::new().description(description).content("application/json", content).build()
+}
+
+fn operations(
+    item: &mut utoipa::openapi::PathItem,
+) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
+}

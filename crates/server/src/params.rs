@@ -1,0 +1,55 @@
+//! The query of a URL, read strictly as text and leniently as values.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use crate::{ApiError, form};
+
+/// The pairs of a query, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        form::query_pairs(query)
+            .map(Self)
+            .map_err(|error| ApiError::MalformedRequest(format!("Malformed query: {error}")))
+    }
+}
+
+impl Params {
+    /// The last value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter, `name` and `name[]` alike.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key.strip_suffix("[]").unwrap_or(key) == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A switch that is on unless it is present as something else than `true` or `1`; an empty
+    /// value counts as absent.
+    pub fn is_on_by_default(&self, name: &str) -> bool {
+        self.get(name).is_none_or(|value| matches!(value, "" | "true" | "1"))
+    }
+
+    /// A switch that is off unless it is present as `true` or `1`.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| matches!(value, "true" | "1"))
+    }
+}
+
+/// The `id` of the matched path. One that cannot be decoded names nothing.
+pub(crate) async fn path_id<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<String, ApiError> {
+    let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+    path.map(|path| path.0).map_err(|_| ApiError::NotFound)
+}

@@ -1,0 +1,83 @@
+//! Every route, one line each.
+
+use axum::{
+    Router,
+    extract::Request,
+    http::header,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, put},
+};
+use tower::{ServiceExt as _, util::MapRequest};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ApiError, App,
+    account_path::take_account,
+    api::{health, inboxes, keys, livedesk::contacts},
+    observe::{note_route, observe},
+    openapi::{self, Document},
+};
+
+/// Routes that work and are not documented: (method, path, why).
+pub const UNDOCUMENTED: [(&str, &str, &str); 3] = [
+    ("PUT", "/api/v2/accounts/contacts/{id}", "the same as PATCH, as in Chatwoot"),
+    ("GET", "/api/openapi.json", "the description itself"),
+    ("GET", "/", "a page for people"),
+];
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(contacts::list::list, contacts::create::create))
+        .routes(routes!(contacts::read::read, contacts::update::update, contacts::delete::delete))
+        .routes(routes!(contacts::labels::read, contacts::labels::set))
+        .routes(routes!(inboxes::list, inboxes::create))
+        .routes(routes!(inboxes::update, inboxes::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::update, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}
+
+/// The API description.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = documented().to_openapi();
+    openapi::complete(&mut document);
+    document
+}
+
+/// The API description as it is committed and served.
+pub fn document_json() -> String {
+    let mut text = document().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The whole service, layers included.
+pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
+    let description = ([(header::CONTENT_TYPE, "application/json")], document_json());
+    let router = documented()
+        .split_for_parts()
+        .0
+        .route("/api/v2/accounts/contacts/{id}", put(contacts::update::update))
+        .route("/api/openapi.json", get(async move || description))
+        .route("/", get(health::home))
+        .route_layer(middleware::from_fn(note_route))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .with_state(app);
+    router.map_request(take_account as fn(Request) -> Request)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text, "a handler panicked");
+    ApiError::Internal.into_response()
+}

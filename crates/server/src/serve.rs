@@ -1,0 +1,66 @@
+//! Connections: accepting them, serving them within limits, and draining them at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use meishi_contacts::limits::{CONNECTIONS, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADER_TIMEOUT};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tower::ServiceExt as _;
+
+use crate::{App, router};
+
+/// How long to wait when no connection can be accepted, as with too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` comes, then lets requests in flight finish.
+pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()>) {
+    let service = router::service(app)
+        .map_request(|request: hyper::Request<Incoming>| request.map(axum::body::Body::new));
+    let service = TowerToHyperService::new(service);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEAD_BUFFER_BYTES)
+        .keep_alive(true);
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            // The semaphore is never closed, so that waiting for it cannot fail.
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (listener.accept().await, slot)
+        };
+        let (accepted, slot) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are small and written whole; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still in flight at the end of the drain");
+    }
+}

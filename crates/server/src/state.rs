@@ -1,0 +1,63 @@
+//! What every handler can reach.
+
+use std::{collections::HashMap, sync::Arc};
+
+use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
+use meishi_store::Store;
+use std::sync::{Mutex, PoisonError};
+
+use crate::{directory::Directory, rng::Rng};
+
+/// A key's last use is written once in this time at most.
+const TOUCH_MILLIS: i64 = 60_000;
+
+/// The parts of the running service. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts themselves.
+pub struct Parts {
+    /// The record.
+    pub store: Arc<dyn Store>,
+    /// The query side.
+    pub directory: Directory,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        let directory = Directory::new(Arc::clone(&store));
+        Self(Arc::new(Parts { store, directory, clock, rng, touched: Mutex::default() }))
+    }
+
+    /// Notes that a key was used, without making the request wait for it.
+    pub(crate) fn touch_key(&self, account: AccountId, id: KeyId, now: UnixMillis) {
+        {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = touched.entry((account, id)).or_insert(UnixMillis(i64::MIN));
+            if now.0.saturating_sub(last.0) < TOUCH_MILLIS {
+                return;
+            }
+            *last = now;
+        }
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_key(account, id, now).await {
+                tracing::debug!(%error, "a key's last use was not noted");
+            }
+        });
+    }
+}
