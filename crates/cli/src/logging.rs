@@ -1,0 +1,21 @@
+//! The log: on standard error, one line a request, as text or JSON.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Begins to log. Once a process.
+pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .parse(&config.log)
+        .with_context(|| format!("the log filter {:?} cannot be read", config.log))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The binary `meishi`: the tree of commands, and how an error becomes one sentence.
+//!
+//! One file a command; `config.rs` is the only place that reads the environment, `operator.rs`
+//! takes a command to the store or to the server that holds it.
+
+mod accounts;
+mod config;
+mod inboxes;
+mod init;
+mod keys;
+mod logging;
+mod openapi;
+mod operator;
+mod serve;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The contact service of a live chat or help desk.
+#[derive(Debug, Parser)]
+#[command(name = "meishi", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the service; the first start makes an account and shows how to call it.
+    Serve(serve::Args),
+    /// Make the first account without starting the service.
+    Init(init::Args),
+    /// List and make accounts.
+    #[command(subcommand)]
+    Accounts(accounts::Command),
+    /// List and change channels.
+    #[command(subcommand)]
+    Inboxes(inboxes::Command),
+    /// List, make, rotate and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Print the API description (OpenAPI 3.1).
+    Openapi,
+    /// About the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("meishi: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Init(args) => init::run(args).await,
+        Command::Accounts(command) => accounts::run(command).await,
+        Command::Inboxes(command) => inboxes::run(command).await,
+        Command::Keys(command) => keys::run(command).await,
+        Command::Openapi => openapi::run(),
+        Command::Config(command) => config::run(&command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_of_commands_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,174 @@
+//! `meishi serve`: from the configuration to the last request.
+
+use std::{io::ErrorKind, net::SocketAddr, path::Path};
+
+use anyhow::Context as _;
+use meishi_server::{App, control, metrics, serve};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    config::{Config, Flags},
+    init::FIRST_ACCOUNT,
+    logging, operator, table,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.flags.load()?;
+    logging::install(&config)?;
+    let app = operator::open(&config.data_dir)?;
+    let served = serve_store(&config, &app).await;
+    app.store.close().await;
+    served
+}
+
+async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
+    let listener = bind(&config.listen, "--listen").await?;
+    let address = listener.local_addr()?;
+    let metrics = match config.metrics_listen {
+        Some(address) => {
+            let listener = bind(&address.to_string(), "--metrics-listen").await?;
+            Some(metrics::serve(listener, metrics::install()?, app.clone()))
+        }
+        None => None,
+    };
+    let stop = stop_signal()?;
+    let first = control::create_account(app, FIRST_ACCOUNT.to_owned(), true).await?;
+    table::print(&format!("listening on http://{address}\n"))?;
+    match first {
+        Some(created) => table::print(&welcome(&created, address))?,
+        None => table::print(&serving(app, &config.data_dir).await?)?,
+    }
+
+    let socket = operator::socket(&config.data_dir);
+    let control = control::listen(app.clone(), socket.clone());
+    let background = async {
+        let control = async {
+            if let Err(error) = control.await {
+                tracing::warn!(%error, "the command line cannot reach this server");
+            }
+        };
+        let metrics = async {
+            if let Some(Err(error)) = futures::future::OptionFuture::from(metrics).await {
+                tracing::error!(%error, "metrics are no longer served");
+            }
+        };
+        tokio::join!(control, metrics);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = serve::serve(listener, app.clone(), stop) => {}
+        () = background => {}
+    }
+    // One that is left behind is replaced by the next start.
+    let _ = std::fs::remove_file(socket);
+    Ok(())
+}
+
+async fn bind(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow::anyhow!(
+            "the address {address} is taken by another process; stop that one or choose another \
+             address with {flag}"
+        ),
+        _ => anyhow::anyhow!(
+            "cannot listen on {address} ({error}); choose another address with {flag}"
+        ),
+    })
+}
+
+/// Ends with the first SIGTERM or Ctrl-C. The second one ends the process.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be heard")?;
+    let (first, stop) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut first = Some(first);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            match first.take() {
+                Some(first) => {
+                    tracing::info!("stopping; requests in flight are finished first");
+                    // The server may have stopped by itself.
+                    let _ = first.send(());
+                }
+                None => std::process::exit(1),
+            }
+        }
+    });
+    Ok(async {
+        // The task holds the sender for as long as the process lives.
+        let _ = stop.await;
+    })
+}
+
+/// What the very first start says: everything that a first call needs, and the call itself.
+fn welcome(created: &Value, address: SocketAddr) -> String {
+    let member = |name: &str| match created.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let (key, secret, inbox) = (member("api_key"), member("api_secret"), member("inbox_id"));
+    let address = reachable(address);
+    let account = member("account_id");
+    format!(
+        r#"
+Made account {account} with the API channel {inbox} and an administrator key.
+The secret is shown this once:
+
+  API key     {key}
+  API secret  {secret}
+  Channel ID  {inbox}
+
+Create a first contact:
+
+  curl -u {key}:{secret} http://{address}/api/v2/accounts/contacts \
+    -H 'Content-Type: application/json' \
+    -d '{{"inbox_id": {inbox}, "name": "Alice", "email": "alice@example.com"}}'
+
+"#
+    )
+}
+
+/// What every later start says.
+async fn serving(app: &App, data_dir: &Path) -> anyhow::Result<String> {
+    let accounts = app.store.accounts().await?;
+    let mut contacts = 0;
+    for account in &accounts {
+        contacts += app.store.counts(account.id).await?.map_or(0, |counts| counts.contacts);
+    }
+    let plural = |number: i64, noun: &str| match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    };
+    Ok(format!(
+        "serving {} with {} from {}\n",
+        plural(i64::try_from(accounts.len())?, "account"),
+        plural(contacts, "contact"),
+        data_dir.display()
+    ))
+}
+
+/// The address as this machine reaches it.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
