@@ -1,0 +1,164 @@
+//! The API fuzzing: a server of our own on an empty data directory, and schemathesis against it.
+//!
+//! There are two passes. The main one leaves out the operations that would take away the key it
+//! authenticates with. The second one runs those, with the rest of the operations on keys, under
+//! the key of an account of its own. It may revoke that key, after which every answer is a 401: the
+//! schema has those too.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::server::{Scratch, Server, tail};
+use crate::{setup, shell};
+
+/// What every answer is checked for.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+                      response_headers_conformance,response_schema_conformance";
+
+const PHASES: &str = "examples,coverage,fuzzing,stateful";
+
+/// Makes the requests the same every time, as far as they do not build on the server's answers.
+const SEED: &str = "1";
+
+/// How many cases an operation gets in the main pass: both passes are to take about a minute.
+const MAX_EXAMPLES: &str = "80";
+
+/// The same for the second pass.
+const MAX_EXAMPLES_KEYS: &str = "25";
+
+/// Settings of the main pass.
+const CONFIG: &str = "xtask/schemathesis.toml";
+
+/// The operations that would take away the key of the main pass, or its rights. [`CONFIG`] makes it
+/// an error when one of them is no longer there.
+const KEY_TAKING: [&str; 3] = [
+    "PATCH /api/v2/accounts/keys/{id}",
+    "DELETE /api/v2/accounts/keys/{id}",
+    "POST /api/v2/accounts/keys/{id}/rotate",
+];
+
+/// The paths of the second pass. Listing and creating keys is in, for they yield the keys' ids.
+const KEY_PATHS: &str = "^/api/v2/accounts/keys(/|$)";
+
+/// How much of the server's log a failure shows.
+const LOG_LINES: usize = 60;
+
+/// Builds the server, starts it, runs both passes with the extra arguments, and stops it.
+pub(crate) fn run(extra: &[String]) -> Result<()> {
+    let schemathesis = setup::schemathesis()?;
+    let meishi = build()?;
+    let scratch = Scratch::new()?;
+    let log = scratch.path().join("server.log");
+    let outcome = serve_and_test(&schemathesis, &meishi, scratch.path(), &log, extra);
+    if outcome.is_err() {
+        eprintln!("\n--- the end of the server's log\n{}\n---", tail(&log, LOG_LINES));
+    }
+    outcome
+}
+
+fn serve_and_test(
+    schemathesis: &Path,
+    meishi: &Path,
+    scratch: &Path,
+    log: &Path,
+    extra: &[String],
+) -> Result<()> {
+    let data = scratch.join("data");
+    let account = |command: &[&str]| {
+        let mut meishi = shell::command(meishi);
+        let printed =
+            shell::capture(meishi.args(command).args(["--json", "--data-dir"]).arg(&data))?;
+        credentials(&printed)
+    };
+
+    let first = account(&["init"])?;
+    let mut serve = shell::command(meishi);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
+    let server = Server::start(&mut serve, log)?;
+    let second = account(&["accounts", "create", "--name", "second"])?;
+
+    let config = shell::root().join(CONFIG);
+    let pass = |auth: &str, configured: bool, own: &[&str]| {
+        let mut command = shell::command(schemathesis);
+        // It leaves files behind where it runs. A proxy has no business with this machine's own.
+        command.current_dir(scratch).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        if configured {
+            command.arg("--config-file").arg(&config);
+        }
+        let origin = server.origin();
+        command.arg("run").arg(format!("{origin}/api/openapi.json"));
+        command.args(["--origin", origin, "--auth", auth, "--checks", CHECKS, "--phases", PHASES]);
+        command.args(["--seed", SEED, "--generation-database", "none", "--request-timeout", "10"]);
+        shell::run(command.args(own).args(extra))
+    };
+
+    println!("\n--- everything but what takes the key away");
+    let mut own = vec!["--max-examples", MAX_EXAMPLES];
+    own.extend(KEY_TAKING.iter().flat_map(|operation| ["--exclude-name", operation]));
+    pass(&first, true, &own).context("the main pass")?;
+
+    println!("\n--- the operations on keys, as a second account");
+    let own = ["--max-examples", MAX_EXAMPLES_KEYS, "--include-path-regex", KEY_PATHS];
+    pass(&second, false, &own).context("the pass over keys")?;
+
+    server.stop()
+}
+
+/// Builds the server and returns where Cargo put it.
+fn build() -> Result<PathBuf> {
+    let args = ["build", "--locked", "-p", "meishi", "--message-format=json-render-diagnostics"];
+    let messages = shell::capture(&mut shell::cargo(&args))?;
+    executable(&messages).context("cargo built no executable called meishi")
+}
+
+/// The path of `meishi` among the messages of `cargo build`, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let name = message.get("target")?.get("name")?.as_str()?;
+        let path = message.get("executable")?.as_str()?;
+        (name == "meishi").then(|| path.into())
+    })
+}
+
+/// The `key:secret` of the JSON object that `meishi init` and `meishi accounts create` print.
+fn credentials(printed: &str) -> Result<String> {
+    let value: Value = serde_json::from_str(printed).context("meishi should print JSON")?;
+    let field = |name: &str| {
+        value.get(name).and_then(Value::as_str).with_context(|| format!("meishi printed no {name}"))
+    };
+    Ok(format!("{}:{}", field("api_key")?, field("api_secret")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{credentials, executable};
+
+    #[test]
+    fn credentials_are_key_and_secret() {
+        let printed = r#"{"account_id":"a","inbox_id":"i","api_key":"k","api_secret":"s"}"#;
+        assert_eq!(credentials(printed).unwrap(), "k:s");
+    }
+
+    #[test]
+    fn missing_credentials_are_named() {
+        let error = credentials(r#"{"api_key":"k"}"#).unwrap_err().to_string();
+        assert_eq!(error, "meishi printed no api_secret");
+        assert!(credentials("hello").is_err());
+    }
+
+    #[test]
+    fn the_executable_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"anyhow"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"build-script-build"},"executable":"/t/build"}
+{"reason":"compiler-artifact","target":{"name":"meishi"},"executable":"/t/debug/meishi"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(executable(messages).as_deref(), Some(Path::new("/t/debug/meishi")));
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+}

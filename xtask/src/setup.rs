@@ -1,0 +1,126 @@
+//! The tools the checks need beyond the Rust toolchain: cargo-deny and schemathesis.
+//!
+//! Both are pinned and live in `target/tools`. Each function returns a tool that is there and is
+//! the pinned one, installing it first where it is not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// What goes into schemathesis's virtual environment.
+const REQUIREMENTS: &str = "xtask/schemathesis-requirements.txt";
+
+/// Installs whatever is missing.
+pub(crate) fn run() -> Result<()> {
+    println!("cargo-deny: {}", cargo_deny()?.display());
+    println!("schemathesis: {}", schemathesis()?.display());
+    Ok(())
+}
+
+/// The pinned cargo-deny: ours, or else the one on the PATH.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    let ours = tools().join("bin").join("cargo-deny");
+    for candidate in [ours.clone(), PathBuf::from("cargo-deny")] {
+        let version = shell::probe(shell::command(&candidate).arg("--version"));
+        if version.is_some_and(|line| is_version(&line, CARGO_DENY_VERSION)) {
+            return Ok(candidate);
+        }
+    }
+    println!("installing cargo-deny {CARGO_DENY_VERSION}: this takes some minutes");
+    let mut install = shell::cargo(&["install", "cargo-deny", "--locked"]);
+    install.args(["--version", CARGO_DENY_VERSION, "--root"]).arg(tools());
+    shell::run(&mut install)?;
+    Ok(ours)
+}
+
+/// The pinned schemathesis, in a virtual environment that holds exactly what [`REQUIREMENTS`] says.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    let environment = tools().join("schemathesis");
+    let program = environment.join("bin").join("schemathesis");
+    // A copy of the requirements, left in the environment once all of them are installed.
+    let installed = environment.join("installed-requirements.txt");
+    let file = shell::root().join(REQUIREMENTS);
+    let wanted =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+
+    let complete = fs::read_to_string(&installed).is_ok_and(|text| text == wanted);
+    if complete && works(&program) {
+        return Ok(program);
+    }
+
+    println!("installing schemathesis");
+    ensure_python()?;
+    shell::run(shell::command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut pip = shell::command(environment.join("bin").join("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+    shell::run(pip.arg("--requirement").arg(&file))?;
+    if !works(&program) {
+        bail!("schemathesis was installed but does not run: {}", program.display());
+    }
+    fs::write(&installed, wanted)
+        .with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(program)
+}
+
+/// Where the tools live. Deliberately not under `CARGO_TARGET_DIR`: they belong to this clone.
+fn tools() -> PathBuf {
+    shell::root().join("target").join("tools")
+}
+
+/// Whether a program can say its version.
+fn works(program: &Path) -> bool {
+    shell::probe(shell::command(program).arg("--version")).is_some()
+}
+
+/// Makes sure that `python3` can build virtual environments. Debian keeps that in a package of its
+/// own, which root installs.
+fn ensure_python() -> Result<()> {
+    if python_makes_environments() {
+        return Ok(());
+    }
+    if shell::probe(shell::command("id").arg("-u")).as_deref() == Some("0") {
+        println!("installing the Debian packages python3 and python3-venv");
+        let apt_get = || {
+            let mut apt_get = shell::command("apt-get");
+            apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+            apt_get
+        };
+        shell::run(apt_get().args(["update", "--quiet"])).context(PYTHON_MISSING)?;
+        let packages = ["--yes", "--quiet", "--no-install-recommends", "python3", "python3-venv"];
+        shell::run(apt_get().arg("install").args(packages)).context(PYTHON_MISSING)?;
+        if python_makes_environments() {
+            return Ok(());
+        }
+    }
+    bail!(PYTHON_MISSING);
+}
+
+const PYTHON_MISSING: &str = "python3 with the venv module is needed for schemathesis: \
+     install Python 3.10 or later (on Debian and Ubuntu: apt-get install python3 python3-venv)";
+
+fn python_makes_environments() -> bool {
+    shell::probe(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_some()
+}
+
+/// Whether a `--version` line like `cargo-deny 0.20.2` names this version.
+fn is_version(line: &str, version: &str) -> bool {
+    line.split_whitespace().nth(1) == Some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_version;
+
+    #[test]
+    fn only_the_very_version_counts() {
+        assert!(is_version("cargo-deny 0.20.2", "0.20.2"));
+        assert!(!is_version("cargo-deny 0.20.20", "0.20.2"));
+        assert!(!is_version("cargo-deny 0.20.2-rc1", "0.20.2"));
+        assert!(!is_version("", "0.20.2"));
+    }
+}
