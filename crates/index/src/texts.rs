@@ -218,3 +218,50 @@ fn records(chunk: &Chunk) -> impl Iterator<Item = (Slot, std::ops::Range<usize>)
     let texts = starts.zip(ends).map(|(start, end)| start..end - END.len_utf8());
     chunk.records.iter().map(|(_, slot)| *slot).zip(texts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(texts: &Texts, q: &str) -> Vec<Slot> {
+        let mut slots = texts.find(&TextQuery::parse(q).unwrap());
+        slots.sort_unstable();
+        slots
+    }
+
+    #[test]
+    fn chunks_are_given_up_and_written_again() {
+        let mut texts = Texts::default();
+        let text = |slot: Slot, round: u32| format!("{slot}. {round}r {}", "x".repeat(1000));
+        for round in 0..50 {
+            for slot in (0..1000).filter(|slot| slot % 50 >= round) {
+                texts.set(slot, &text(slot, round));
+            }
+        }
+        // A megabyte lives, and as much may be dead.
+        assert!(texts.chunks.len() <= 10, "{}", texts.chunks.len());
+        assert!(texts.bytes() < 2_500_000, "{}", texts.bytes());
+        for slot in 0..1000 {
+            assert_eq!(texts.get(slot), text(slot, slot % 50));
+        }
+        assert_eq!(find(&texts, "x"), (0..1000).collect::<Vec<_>>());
+        assert_eq!(find(&texts, " 49r x"), (49..1000).step_by(50).collect::<Vec<_>>());
+
+        (1..1000).for_each(|slot| texts.remove(slot));
+        assert_eq!(find(&texts, "x"), [0]);
+        assert!(texts.bytes() < 600_000, "{}", texts.bytes());
+    }
+
+    #[test]
+    fn a_text_larger_than_a_chunk_has_one_of_its_own() {
+        let mut texts = Texts::default();
+        texts.set(0, "small");
+        texts.set(1, &"large ".repeat(CHUNK_BYTES));
+        texts.set(2, "small");
+        assert_eq!(find(&texts, "small"), [0, 2]);
+        assert_eq!(find(&texts, "large"), [1]);
+        texts.set(1, "small");
+        assert_eq!(find(&texts, "small"), [0, 1, 2]);
+        assert!(find(&texts, "large").is_empty());
+    }
+}

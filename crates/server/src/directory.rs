@@ -14,7 +14,7 @@ use futures::StreamExt;
 use meishi_contacts::{AccountId, Contact, ContactId, Query, Seq, limits::READ_ROWS};
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// From this many contacts on, a query runs on a thread of its own, since it may take
 /// milliseconds.
@@ -62,15 +62,7 @@ impl Directory {
         query: Query,
         include: Include,
     ) -> Result<Page, StoreError> {
-        let index = self.current(account).await?;
-        let answer = if index.as_ref().is_some_and(|index| index.len() > LONG_QUERY_CONTACTS) {
-            tokio::task::spawn_blocking(move || answer(index.as_ref(), &query))
-                .await
-                .map_err(|error| StoreError::Internal(error.to_string()))?
-        } else {
-            answer(index.as_ref(), &query)
-        };
-        match answer {
+        match self.answer(account, query).await? {
             Answer::Exact { ids, total } => {
                 let contacts = self.store.contacts(account, &ids, include).await?;
                 Ok(Page { contacts, total })
@@ -81,12 +73,27 @@ impl Directory {
         }
     }
 
+    /// What the current index says. It is not held any longer than that takes.
+    async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, StoreError> {
+        let index = self.current(account).await?;
+        let contacts = index.as_ref().map_or(0, Index::len);
+        if contacts <= LONG_QUERY_CONTACTS {
+            return Ok(answer(index.as_ref(), &query));
+        }
+        tokio::task::spawn_blocking(move || answer(index.as_ref(), &query))
+            .await
+            .map_err(|error| StoreError::Internal(error.to_string()))
+    }
+
     /// How much is loaded.
-    pub async fn loaded(&self) -> Loaded {
+    pub fn loaded(&self) -> Loaded {
         let slots: Vec<Slot> = self.accounts().values().cloned().collect();
         let mut loaded = Loaded::default();
         for slot in slots {
-            if let Some(index) = &*slot.read().await {
+            // One that is being loaded counts when it is.
+            if let Ok(index) = slot.try_read()
+                && let Some(index) = index.as_ref()
+            {
                 loaded.accounts += 1;
                 loaded.contacts += index.len();
                 loaded.bytes += index.bytes();
@@ -114,54 +121,14 @@ impl Directory {
             return Ok(index);
         }
         drop(index);
-        let mut index = slot.write_owned().await;
-        if !has_applied(&index) {
-            let present = match index.take() {
-                Some(known) => self.follow(account, known, head).await?,
-                None => None,
-            };
-            *index = Some(match present {
-                Some(index) => index,
-                None => self.load(account).await?,
-            });
+        let index = slot.write_owned().await;
+        if has_applied(&index) {
+            return Ok(index.downgrade());
         }
-        Ok(index.downgrade())
-    }
-
-    /// Applies the events up to `head`; `None` when the index does not fit them any more.
-    async fn follow(
-        &self,
-        account: AccountId,
-        mut index: Index,
-        head: Seq,
-    ) -> Result<Option<Index>, StoreError> {
-        while index.seq() < head {
-            let events = self.store.events(account, index.seq(), READ_ROWS).await?;
-            if events.is_empty() {
-                tracing::error!(%account, seq = %index.seq(), %head, "events are missing");
-                return Ok(None);
-            }
-            for event in &events {
-                if let Err(error) = index.apply(event) {
-                    tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(index))
-    }
-
-    async fn load(&self, account: AccountId) -> Result<Index, StoreError> {
-        let mut snapshot = self.store.snapshot(account).await?;
-        let mut builder = Index::builder();
-        while let Some(slice) = snapshot.contacts.next().await {
-            for contact in &slice? {
-                builder.push(contact);
-            }
-            // A large account takes seconds; others are served in between.
-            tokio::task::yield_now().await;
-        }
-        Ok(builder.finish(snapshot.seq))
+        // A task of its own: a caller that goes away must not undo the work for those who wait.
+        tokio::spawn(catch_up(Arc::clone(&self.store), account, index, head))
+            .await
+            .map_err(|error| StoreError::Internal(error.to_string()))?
     }
 
     /// Checks on rows what the index left open.
@@ -185,6 +152,60 @@ impl Directory {
         let contacts = self.store.contacts(account, &ids, include).await?;
         Ok(Page { contacts, total: matching.len() as u64 })
     }
+}
+
+/// Brings an index to `head` or beyond, by the events that it lacks or by loading it.
+async fn catch_up(
+    store: Arc<dyn Store>,
+    account: AccountId,
+    mut index: OwnedRwLockWriteGuard<Option<Index>>,
+    head: Seq,
+) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
+    if let Some(known) = index.as_mut()
+        && !follow(&*store, account, known, head).await?
+    {
+        *index = None;
+    }
+    if index.is_none() {
+        *index = Some(load(&*store, account).await?);
+    }
+    Ok(index.downgrade())
+}
+
+/// Applies the events up to `head`; `false` when the index does not fit them any more.
+async fn follow(
+    store: &dyn Store,
+    account: AccountId,
+    index: &mut Index,
+    head: Seq,
+) -> Result<bool, StoreError> {
+    while index.seq() < head {
+        let events = store.events(account, index.seq(), READ_ROWS).await?;
+        if events.is_empty() {
+            tracing::error!(%account, seq = %index.seq(), %head, "events are missing");
+            return Ok(false);
+        }
+        for event in &events {
+            if let Err(error) = index.apply(event) {
+                tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError> {
+    let mut snapshot = store.snapshot(account).await?;
+    let mut builder = Index::builder();
+    while let Some(slice) = snapshot.contacts.next().await {
+        for contact in &slice? {
+            builder.push(contact);
+        }
+        // A large account takes seconds; others are served in between.
+        tokio::task::yield_now().await;
+    }
+    Ok(builder.finish(snapshot.seq))
 }
 
 fn answer(index: Option<&Index>, query: &Query) -> Answer {

@@ -59,7 +59,7 @@ pub async fn serve(
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below 2^52")]
 async fn refresh(app: &App) {
-    let loaded = app.directory.loaded().await;
+    let loaded = app.directory.loaded();
     metrics::gauge!("meishi_index_accounts").set(loaded.accounts as f64);
     metrics::gauge!("meishi_index_contacts").set(loaded.contacts as f64);
     metrics::gauge!("meishi_index_bytes").set(loaded.bytes as f64);

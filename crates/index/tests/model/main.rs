@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{
     account::{Account, check},
-    steps::{Step, query, step},
+    steps::{Step, patch, query, step},
 };
 
 proptest! {
@@ -18,13 +18,17 @@ proptest! {
 
     #[test]
     fn an_answer_is_what_the_query_means(
+        first in prop::collection::vec(patch(), 0..25),
         rounds in prop::collection::vec(
             (prop::collection::vec(step(), 1..12), prop::collection::vec(query(), 1..8)),
             1..8,
         ),
     ) {
         let mut account = Account::default();
-        let mut index = Index::new();
+        for patch in &first {
+            account.create(patch);
+        }
+        let mut index = account.loaded();
         for (steps, queries) in &rounds {
             for step in steps {
                 let known = account.events.len();
