@@ -3,7 +3,7 @@
 //! An [`Index`] is loaded from the state of the store at one event and follows the account's
 //! events from there. It answers a [`Query`] with the ids of the slice and the exact number of
 //! matches; the rows come from the store. What an answer means is written down in
-//! `meishi_contacts::query`, and `tests/model.rs` holds the two together. No I/O, no async, no
+//! `meishi_contacts::query`, and `tests/model/` holds the two together. No I/O, no async, no
 //! clock: when to load, feed and drop an index is its owner's affair.
 //!
 //! `entry.rs` has what is kept of a contact, `texts.rs` the text that is searched, `labels.rs` the
