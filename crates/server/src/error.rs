@@ -132,6 +132,20 @@ impl ApiError {
 
     /// The answer, with the request's id in its body.
     pub(crate) fn render(&self, request_id: &str) -> Response {
+        let mut response = (self.status(), axum::Json(self.body(request_id))).into_response();
+        for (name, value) in self.headers() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    /// The status alone.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status_and_code().0
+    }
+
+    /// The body: the dialect's members, then what is stable for programs.
+    pub(crate) fn body(&self, request_id: &str) -> Map<String, Value> {
         let (status, code) = self.status_and_code();
         let mut body = Map::new();
         let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
@@ -162,11 +176,7 @@ impl ApiError {
             put("errors", faults.iter().map(detail).collect());
         }
         put("request_id", request_id.into());
-        let mut response = (status, axum::Json(body)).into_response();
-        for (name, value) in self.headers() {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
+        body
     }
 
     fn attributes(&self) -> Value {

@@ -3,16 +3,24 @@
 //! The types here say what a caller *should* send; what Meishi also takes is in
 //! `livedesk-wire.md` 9.1. Committed as `openapi.json`; a test fails when that is stale.
 
+use axum::http::StatusCode;
+use meishi_contacts::{
+    ContactId, Fault,
+    json::{Cause, Malformed},
+};
 use serde::Serialize;
 use utoipa::{
     Modify, OpenApi, ToSchema,
     openapi::{
         Content, Ref, RefOr, Response, ResponseBuilder,
+        path::Operation,
         security::{
             ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
         },
     },
 };
+
+use crate::ApiError;
 
 /// The document before the routes are added.
 #[derive(OpenApi)]
@@ -302,61 +310,96 @@ pub struct RotateKey {
     overlap_seconds: Option<i64>,
 }
 
-/// Adds what all operations share: security, and the errors that any of them can answer.
+/// Adds what all operations share: security, the errors that any of them can answer, and the
+/// documented samples.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let (shared, probes) = (shared_errors(), probe_errors());
     let operations =
         document.paths.paths.iter_mut().flat_map(|(path, item)| {
             operations(item).map(move |operation| (path.clone(), operation))
         });
     for (path, operation) in operations {
-        let errors: &[(&str, &str)] = if path.starts_with("/api/v2/") {
-            operation.security = Some(
-                ["basic", "bearer", "token"]
-                    .map(|name| SecurityRequirement::new(name, Vec::<String>::new()))
-                    .into(),
-            );
-            &ERRORS
-        } else {
-            &PROBE_ERRORS
-        };
-        let responses = &mut operation.responses.responses;
-        for (status, description) in errors {
-            let schema = if *status == "422" { "FieldsError" } else { "Error" };
-            let known = responses.entry((*status).to_owned());
-            known.or_insert_with(|| RefOr::T(error_response(schema, description)));
+        let mut errors = &probes;
+        if path.starts_with("/api/v2/") {
+            errors = &shared;
+            let alternatives = ["basic", "bearer", "token"];
+            let requirement = |name| SecurityRequirement::new(name, Vec::<String>::new());
+            operation.security = Some(alternatives.map(requirement).into());
         }
+        for (error, description) in errors {
+            let status = error.status().as_u16().to_string();
+            let known = operation.responses.responses.entry(status);
+            known.or_insert_with(|| RefOr::T(error_response(error, description)));
+        }
+        add_samples(operation);
     }
 }
 
-const ERRORS: [(&str, &str); 11] = [
-    ("400", "The body, the query or a header cannot be read"),
-    ("401", "No credential, or one that opens nothing"),
-    ("403", "The key's role does not allow it"),
-    ("404", "There is no such thing in the key's account"),
-    ("408", "The body did not arrive in time"),
-    ("413", "The body is too large"),
-    ("414", "Path and query are too long"),
-    ("415", "The body has a content type that is not read"),
-    ("422", "Fields are wrong, missing or taken"),
-    ("431", "The headers are too large"),
-    ("503", "Busy, or the database is not available"),
-];
+/// The errors of every route of the API.
+fn shared_errors() -> Vec<(ApiError, &'static str)> {
+    let malformed = Malformed { line: 3, column: 19, cause: Cause::Comment };
+    let taken = Fault::taken("email", ContactId(318_763));
+    let mut errors = vec![
+        (ApiError::MalformedJson(malformed), "The body, the query or a header cannot be read"),
+        (ApiError::Unauthenticated, "No credential, or one that opens nothing"),
+        (ApiError::Forbidden, "The key's role does not allow it"),
+        (ApiError::NotFound, "There is no such thing in the key's account"),
+        (ApiError::Timeout, "The body did not arrive in time"),
+        (ApiError::BodyTooLarge, "The body is too large"),
+        (
+            ApiError::UnsupportedMediaType { accept: "application/json" },
+            "The body has a content type that is not read",
+        ),
+        (ApiError::Invalid(vec![taken]), "Fields are wrong, missing or taken"),
+    ];
+    errors.append(&mut probe_errors());
+    errors
+}
 
-const PROBE_ERRORS: [(&str, &str); 3] = [
-    ("414", "Path and query are too long"),
-    ("431", "The headers are too large"),
-    ("503", "Busy, or the database is not available"),
-];
+/// The errors of every route at all.
+fn probe_errors() -> Vec<(ApiError, &'static str)> {
+    vec![
+        (ApiError::UriTooLong, "Path and query are too long"),
+        (ApiError::HeadersTooLarge, "The headers are too large"),
+        (ApiError::Busy, "Busy, or the database is not available"),
+    ]
+}
 
-fn error_response(schema: &str, description: &str) -> Response {
-    let content =
-        Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name(schema))));
+fn error_response(error: &ApiError, description: &str) -> Response {
+    let is_of_fields = error.status() == StatusCode::UNPROCESSABLE_ENTITY;
+    let schema = Ref::from_schema_name(if is_of_fields { "FieldsError" } else { "Error" });
+    let mut content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(schema)));
+    content.example = Some(error.body("3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11").into());
     ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
-fn operations(
-    item: &mut utoipa::openapi::PathItem,
-) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+/// The samples of the documentation, which the tests send and compare.
+fn add_samples(operation: &mut Operation) {
+    let (request, answer) = match operation.operation_id.as_deref() {
+        Some("createContact") => (
+            Some(include_str!("../tests/fixtures/create-request.json")),
+            include_str!("../tests/fixtures/create-response-meishi.json"),
+        ),
+        Some("updateContact") => (
+            Some(include_str!("../tests/fixtures/update-request.json")),
+            include_str!("../tests/fixtures/update-response-meishi.json"),
+        ),
+        Some("listContacts") => (None, include_str!("../tests/fixtures/list-response.json")),
+        _ => return,
+    };
+    if let (Some(RefOr::T(body)), Some(sample)) = (&mut operation.request_body, request)
+        && let Some(RefOr::T(content)) = body.content.get_mut("application/json")
+    {
+        content.example = serde_json::from_str(sample).ok();
+    }
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200")
+        && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+    {
+        content.example = serde_json::from_str(answer).ok();
+    }
+}
+
+fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
         .into_iter()
         .filter_map(Option::as_mut)

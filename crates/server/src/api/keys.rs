@@ -61,13 +61,13 @@ pub struct KeyView {
     #[schema(format = DateTime, example = "2026-11-20T08:00:00Z")]
     created_at: String,
     /// When it ends.
-    #[schema(format = DateTime, example = "2027-11-20T08:00:00Z")]
+    #[schema(required = true, format = DateTime, example = "2027-11-20T08:00:00Z")]
     expires_at: Option<String>,
     /// When it was last used, to the minute.
-    #[schema(format = DateTime, example = "2026-11-20T08:00:00Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-20T08:00:00Z")]
     last_used_at: Option<String>,
     /// Until when the secret before the last rotation stays valid.
-    #[schema(format = DateTime, example = "2026-11-20T09:00:00Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-20T09:00:00Z")]
     previous_secret_until: Option<String>,
 }
 

@@ -43,9 +43,10 @@ pub struct Payload<'a> {
 #[schema(as = CreatedContactLink)]
 pub struct Link<'a> {
     /// The channel.
+    #[schema(required = true)]
     inbox: Option<InboxView<'a>>,
     /// The contact's address in it.
-    #[schema(value_type = Option<String>, example = "0b5c7c0e-4c0f-4d7e-9a53-2f6f3f1c9a11")]
+    #[schema(value_type = Option<String>, required = true, example = "0b5c7c0e-4c0f-4d7e-9a53-2f6f3f1c9a11")]
     source_id: Option<&'a str>,
 }
 

@@ -17,7 +17,7 @@ pub struct ContactView<'a> {
     #[schema(value_type = String, pattern = "^(online|offline)$", example = "offline")]
     availability_status: Availability,
     /// E-mail address; unique in the account.
-    #[schema(value_type = Option<String>, example = "alice@acme.inc")]
+    #[schema(value_type = Option<String>, required = true, example = "alice@acme.inc")]
     email: Option<&'a str>,
     /// The contact's number.
     #[schema(value_type = i64, example = 2_219_259)]
@@ -26,12 +26,12 @@ pub struct ContactView<'a> {
     #[schema(value_type = String, example = "Test")]
     name: &'a str,
     /// Phone number in E.164; unique in the account.
-    #[schema(value_type = Option<String>, example = "+123456789")]
+    #[schema(value_type = Option<String>, required = true, example = "+123456789")]
     phone_number: Option<&'a str>,
     /// Whether the person is blocked.
     blocked: bool,
     /// The caller's own id of the person (UserID); unique in the account.
-    #[schema(value_type = Option<String>, example = "1234567890")]
+    #[schema(value_type = Option<String>, required = true, example = "1234567890")]
     identifier: Option<&'a str>,
     /// URL of a picture; empty when there is none.
     #[schema(value_type = String, example = "https://example.com/avatar.png")]
