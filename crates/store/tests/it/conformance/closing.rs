@@ -1,0 +1,55 @@
+//! `close`.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::future::join_all;
+use meishi_contacts::{InboxId, Seq};
+use meishi_store::{Include, Store, StoreError};
+
+use super::{
+    fields::{NOON, blank, create},
+    tenant::{Tenant, new_account},
+};
+
+fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable(_)))
+}
+
+pub(crate) async fn every_call_after_close_fails_as_unavailable(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let (account, id) = (acme.account, acme.create(blank()).await.contact.id);
+    store.close().await;
+
+    assert!(is_unavailable(&store.apply(acme.cx(), vec![create(blank())], true).await), "apply");
+    assert!(is_unavailable(&store.create_account(new_account("B").0).await), "create_account");
+    assert!(is_unavailable(&store.touch_key(account, acme.key.id, NOON).await), "touch_key");
+    assert!(is_unavailable(&store.ready().await), "ready");
+    assert!(is_unavailable(&store.key_by_name(&acme.key.api_key).await), "key_by_name");
+    let hash = acme.credential.secret_hash();
+    assert!(is_unavailable(&store.key_by_secret(&hash).await), "key_by_secret");
+    assert!(is_unavailable(&store.accounts().await), "accounts");
+    assert!(is_unavailable(&store.counts(account).await), "counts");
+    assert!(is_unavailable(&store.contact(account, id, Include::Inboxes).await), "contact");
+    assert!(is_unavailable(&store.contacts(account, &[id], Include::Nothing).await), "contacts");
+    assert!(is_unavailable(&store.owners(account, &[]).await), "owners");
+    assert!(is_unavailable(&store.inboxes(account).await), "inboxes");
+    assert!(is_unavailable(&store.inbox(account, InboxId(1)).await), "inbox");
+    assert!(is_unavailable(&store.keys(account).await), "keys");
+    assert!(is_unavailable(&store.events(account, Seq(0), 10).await), "events");
+    assert!(is_unavailable(&store.snapshot(account).await), "snapshot");
+    assert!(is_unavailable(&store.database().await), "database");
+}
+
+pub(crate) async fn closing_twice_is_closing_once(store: Arc<dyn Store>) {
+    futures::join!(store.close(), store.close());
+    store.close().await;
+    assert!(is_unavailable(&store.ready().await));
+}
+
+pub(crate) async fn what_was_asked_before_close_is_done(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let calls = (0..50).map(|_| acme.create(blank()));
+    let (created, ()) = futures::join!(join_all(calls), store.close());
+    let ids: BTreeSet<i64> = created.iter().map(|record| record.contact.id.0).collect();
+    assert_eq!(ids, (1..=50).collect());
+}

@@ -1,0 +1,186 @@
+//! An account as a consumer of its events knows it, and the check that nothing else is true.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use meishi_contacts::{
+    AccountId, Card, Contact, ContactId, Event, EventBody, FieldChange, Inbox, InboxId, KeyId,
+    Label, Seq, UnixMillis, Version, event::KeyCard, limits::READ_ROWS,
+};
+use meishi_store::{Include, Store};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::tenant::card_of;
+
+/// Built from nothing but events, each of which must fit what those before it told.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    seq: Seq,
+    last_contact_id: i64,
+    cards: BTreeMap<ContactId, Card>,
+    inboxes: BTreeMap<InboxId, Inbox>,
+    keys: BTreeMap<KeyId, (KeyCard, Option<UnixMillis>)>,
+    labels: BTreeSet<Label>,
+}
+
+impl Replay {
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut replay = Self::default();
+        for event in events {
+            replay.follow(event);
+        }
+        replay
+    }
+
+    pub(crate) fn contacts(&self) -> Vec<Contact> {
+        self.cards.values().map(|card| card.contact.clone()).collect()
+    }
+
+    fn follow(&mut self, event: &Event) {
+        assert_eq!(event.seq, self.seq.next(), "the events are not dense");
+        self.seq = event.seq;
+        match &event.body {
+            EventBody::AccountCreated { .. } => assert_eq!(event.seq, Seq(1)),
+            EventBody::ContactCreated(card) => {
+                assert_eq!((card.contact.version, card.contact.labels.len()), (Version::FIRST, 0));
+                for link in &card.contact_inboxes {
+                    assert!(self.inboxes.contains_key(&link.inbox_id), "a link to no channel");
+                }
+                assert!(card.contact.id.0 > self.last_contact_id, "an id that was given before");
+                self.last_contact_id = card.contact.id.0;
+                self.cards.insert(card.contact.id, card.clone());
+            }
+            EventBody::ContactUpdated { id, version, changes } => {
+                let contact = &mut self.cards.get_mut(id).unwrap().contact;
+                assert_eq!(*version, contact.version.next());
+                change(contact, changes);
+                contact.version = *version;
+                assert!(contact.labels.iter().all(|label| self.labels.contains(label)));
+            }
+            EventBody::ContactDeleted(card) => {
+                assert_eq!(self.cards.remove(&card.contact.id).as_ref(), Some(card));
+            }
+            EventBody::LabelCreated { title } => assert!(self.labels.insert(title.clone())),
+            EventBody::InboxCreated(inbox) => {
+                assert_eq!(self.inboxes.insert(inbox.id, inbox.clone()), None);
+            }
+            EventBody::InboxUpdated { id, changes } => {
+                change(self.inboxes.get_mut(id).unwrap(), changes);
+            }
+            EventBody::InboxDeleted { inbox, links } => {
+                assert_eq!(self.inboxes.remove(&inbox.id).as_ref(), Some(inbox));
+                assert_eq!(self.unlink(inbox.id), *links);
+            }
+            EventBody::KeyCreated(key) => {
+                assert_eq!(self.keys.insert(key.id, (key.clone(), None)), None);
+            }
+            EventBody::KeyUpdated { id, changes } => {
+                change(&mut self.keys.get_mut(id).unwrap().0, changes);
+            }
+            EventBody::KeyRotated { id, previous_until } => {
+                self.keys.get_mut(id).unwrap().1 = Some(*previous_until);
+            }
+            EventBody::KeyRevoked(key) => {
+                assert_eq!(self.keys.remove(&key.id).map(|known| known.0).as_ref(), Some(key));
+            }
+        }
+    }
+
+    /// Takes the links to a channel away and tells how many there were.
+    fn unlink(&mut self, inbox: InboxId) -> i64 {
+        let mut gone = 0;
+        for card in self.cards.values_mut() {
+            card.contact_inboxes.retain(|link| {
+                gone += i64::from(link.inbox_id == inbox);
+                link.inbox_id != inbox
+            });
+        }
+        gone
+    }
+}
+
+/// Does to a value what the changes say, by the names on the wire; each must find what it says
+/// was there before.
+fn change<T: Serialize + DeserializeOwned>(subject: &mut T, changes: &[FieldChange]) {
+    assert!(!changes.is_empty(), "an update that changed nothing");
+    let mut value = serde_json::to_value(&*subject).unwrap();
+    for change in changes {
+        assert_ne!(change.before, change.after);
+        let fields = value.as_object_mut().unwrap();
+        let (fields, name) = match &change.key {
+            None => (fields, change.field.as_str()),
+            Some(key) => (fields[change.field.as_str()].as_object_mut().unwrap(), key.as_str()),
+        };
+        assert_eq!(fields.get(name), change.before.as_ref(), "{change:?}");
+        match &change.after {
+            Some(after) => fields.insert(name.to_owned(), after.clone()),
+            None => fields.remove(name),
+        };
+    }
+    *subject = serde_json::from_value(value).unwrap();
+}
+
+/// Holds every account to its events: what they tell is what every read returns. The macro runs
+/// this after each test, so that whatever a test did, it left no table behind.
+pub(crate) async fn every_account_is_as_its_events_tell(store: &Arc<dyn Store>) {
+    for account in store.accounts().await.unwrap() {
+        account_is_as_its_events_tell(store.as_ref(), account.id).await;
+    }
+}
+
+async fn account_is_as_its_events_tell(store: &dyn Store, account: AccountId) {
+    let replay = Replay::of(&all_events(store, account, Seq(0)).await);
+    let cards: Vec<&Card> = replay.cards.values().collect();
+
+    let counts = store.counts(account).await.unwrap().unwrap();
+    assert_eq!(counts.last_seq, replay.seq);
+    assert_eq!(counts.contacts, count(cards.iter()));
+    assert_eq!(
+        counts.resolved_contacts,
+        count(cards.iter().filter(|card| card.contact.is_resolved()))
+    );
+
+    let snapshot = store.snapshot(account).await.unwrap();
+    assert_eq!(snapshot.seq, replay.seq);
+    let contacts: Vec<Contact> =
+        futures::TryStreamExt::try_concat(snapshot.contacts).await.unwrap();
+    assert_eq!(contacts, replay.contacts());
+
+    for card in cards {
+        let id = card.contact.id;
+        let record = store.contact(account, id, Include::Inboxes).await.unwrap().unwrap();
+        assert_eq!(card_of(&record), *card);
+        for link in &record.contact_inboxes {
+            assert_eq!(Some(&link.inbox), replay.inboxes.get(&link.inbox.id));
+        }
+        let identities: Vec<_> = card.contact.identities().collect();
+        let owners = store.owners(account, &identities).await.unwrap();
+        assert_eq!(owners, vec![Some(id); identities.len()]);
+    }
+
+    let inboxes = store.inboxes(account).await.unwrap();
+    assert_eq!(inboxes, replay.inboxes.into_values().collect::<Vec<_>>());
+    let keys = store.keys(account).await.unwrap();
+    let keys: Vec<_> = keys.iter().map(|key| (key.card(), key.previous_until)).collect();
+    assert_eq!(keys, replay.keys.into_values().collect::<Vec<_>>());
+}
+
+/// All events after one, page by page.
+pub(crate) async fn all_events(store: &dyn Store, account: AccountId, after: Seq) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let after = events.last().map_or(after, |event| event.seq);
+        let page = store.events(account, after, READ_ROWS).await.unwrap();
+        if page.is_empty() {
+            return events;
+        }
+        assert_eq!(page[0].seq, after.next(), "a page does not begin where the last one ended");
+        events.extend(page);
+    }
+}
+
+fn count(items: impl Iterator) -> i64 {
+    i64::try_from(items.count()).unwrap()
+}
