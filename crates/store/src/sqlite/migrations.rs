@@ -19,10 +19,14 @@ const APPLICATION_ID: i64 = 0x4d45_4953;
 /// Opens the writer's connection, making or migrating the database. Where there is a database of
 /// an older schema, a copy of it stays beside it as `meishi.db.schema-N`.
 pub(super) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+    open_with(&MIGRATIONS, path, database_id)
+}
+
+fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Connection, OpenError> {
     let not_writable = |reason: String| OpenError::NotWritable { path: path.to_owned(), reason };
     make_private(path).map_err(|error| not_writable(error.to_string()))?;
     let mut connection = Connection::open(path).map_err(|error| not_writable(error.to_string()))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let found = schema(&connection, path)?;
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
@@ -32,7 +36,8 @@ pub(super) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenErr
         if found > 0 {
             keep_copy(&connection, path, found)?;
         }
-        migrate(&mut connection, found, database_id).map_err(|error| damaged(path, &error))?;
+        migrate(&mut connection, migrations, found, database_id)
+            .map_err(|error| damaged(path, &error))?;
     }
     Ok(connection)
 }
@@ -93,11 +98,16 @@ fn keep_copy(connection: &Connection, path: &Path, schema: i64) -> Result<(), Op
     connection.execute("VACUUM INTO ?1", [&target]).map(drop).map_err(|error| damaged(path, &error))
 }
 
-fn migrate(connection: &mut Connection, found: i64, database_id: &str) -> rusqlite::Result<()> {
+fn migrate(
+    connection: &mut Connection,
+    migrations: &[&str],
+    found: i64,
+    database_id: &str,
+) -> rusqlite::Result<()> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let run = usize::try_from(found).unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(run) {
+    for migration in migrations.iter().skip(run) {
         transaction.execute_batch(migration)?;
     }
     if found == 0 {
@@ -107,6 +117,51 @@ fn migrate(connection: &mut Connection, found: i64, database_id: &str) -> rusqli
             params![database_id],
         )?;
     }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.pragma_update(None, "user_version", migrations.len())?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "CREATE TABLE databases (one INTEGER, id TEXT, epoch INTEGER)";
+    const SECOND: &str = "ALTER TABLE databases ADD COLUMN note TEXT DEFAULT 'new'";
+
+    fn columns(path: &Path) -> usize {
+        let connection = Connection::open(path).unwrap();
+        connection.prepare("SELECT * FROM databases").unwrap().column_count()
+    }
+
+    #[test]
+    fn an_upgrade_keeps_the_rows_and_a_copy_of_the_old_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("meishi.db");
+        drop(open_with(&[FIRST], &path, "a").unwrap());
+        let copy = directory.path().join("meishi.db.schema-1");
+        assert!(!copy.exists(), "a new database needs no copy");
+
+        let connection = open_with(&[FIRST, SECOND], &path, "b").unwrap();
+        let row = connection.query_row("SELECT id, note FROM databases", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        });
+        assert_eq!(row.unwrap(), ("a".to_owned(), "new".to_owned()));
+        assert_eq!((columns(&path), columns(&copy)), (4, 3));
+        assert_eq!(schema(&connection, &path).unwrap(), 2);
+        drop(connection);
+
+        drop(open_with(&[FIRST, SECOND], &path, "c").unwrap());
+        assert_eq!(columns(&copy), 3, "a start without an upgrade leaves the copy alone");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_database_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("meishi.db");
+        drop(open_with(&[FIRST], &path, "a").unwrap());
+        let failure = open_with(&[FIRST, SECOND, "no such statement"], &path, "b").unwrap_err();
+        assert!(matches!(failure, OpenError::Damaged { .. }), "{failure}");
+        assert_eq!(columns(&path), 3);
+        assert!(open_with(&[FIRST], &path, "a").is_ok(), "the old version still opens it");
+    }
 }

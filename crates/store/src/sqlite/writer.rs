@@ -216,3 +216,66 @@ fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
 fn count(number: usize) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> (tempfile::TempDir, Writer) {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join("db")).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x BLOB)").unwrap();
+        (directory, Writer::start(connection).unwrap())
+    }
+
+    async fn insert(writer: &Writer, bytes: usize) -> Result<(), StoreError> {
+        let insert = move |connection: &Connection| {
+            connection
+                .execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes])
+                .map(drop)
+                .map_err(|error| store_error(&error))
+        };
+        writer.call(insert).await
+    }
+
+    async fn count(writer: &Writer) -> i64 {
+        let count = |connection: &Connection| {
+            connection
+                .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+                .map_err(|error| store_error(&error))
+        };
+        writer.call(count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_leaves_nothing_behind_and_the_writer_lives_on() {
+        let (_directory, writer) = writer();
+        let panicking = |connection: &Connection| -> Result<(), StoreError> {
+            connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
+            panic!("as a defect would");
+        };
+        let answer = writer.call(panicking).await;
+        assert!(matches!(answer, Err(StoreError::Internal(_))), "{answer:?}");
+        insert(&writer, 1).await.unwrap();
+        assert_eq!(count(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_the_writer_goes_on_when_there_is_room_again() {
+        let (_directory, writer) = writer();
+        let limit = |pages: usize| {
+            move |connection: &Connection| {
+                connection
+                    .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+                    .map_err(|error| store_error(&error))
+            }
+        };
+        writer.call(limit(20)).await.unwrap();
+        let answer = insert(&writer, 1_000_000).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+        assert_eq!(count(&writer).await, 0);
+        writer.call(limit(100_000)).await.unwrap();
+        insert(&writer, 1_000_000).await.unwrap();
+        assert_eq!(count(&writer).await, 1);
+    }
+}
