@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use confique::Config as _;
 use serde::Deserialize;
@@ -13,6 +12,7 @@ const DEFAULT_FILE: &str = "meishi.toml";
 /// Everything that can be set.
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(derive(Debug, Clone, Default, clap::Args)))]
+#[config(layer_attr(serde(deny_unknown_fields)))]
 pub(crate) struct Config {
     /// Address that the service listens on, host:port; port 0 takes a free one.
     #[config(default = "127.0.0.1:8080", env = "MEISHI_LISTEN")]
@@ -94,8 +94,24 @@ impl Flags {
         }
         let file = self.config.unwrap_or_else(|| DEFAULT_FILE.into());
         let loaded = Config::builder().preloaded(self.layer).env().file(&file).load();
-        loaded.context("the configuration cannot be read")
+        loaded.map_err(|error| {
+            let reason = one_line(&format!("{:#}", anyhow::Error::new(error)));
+            anyhow::anyhow!(
+                "the configuration cannot be read ({reason}); `meishi config example` prints one \
+                 that can"
+            )
+        })
     }
+}
+
+/// A reason without the excerpt of the file that the TOML parser draws below it: the line and the
+/// column stay.
+fn one_line(reason: &str) -> String {
+    let excerpt = |line: &str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|')
+    };
+    let lines = reason.lines().map(str::trim).filter(|line| !line.is_empty() && !excerpt(line));
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 /// About the configuration.

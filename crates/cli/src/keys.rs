@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use meishi_contacts::{KeyId, Role, UnixMillis};
-use meishi_server::control;
+use meishi_server::{api::parse_rfc3339, control};
 
 use crate::inboxes::Common;
 
@@ -86,8 +86,5 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn time(text: &str) -> Result<UnixMillis, String> {
-    let parsed: Result<jiff::Timestamp, _> = text.parse();
-    parsed
-        .map(|at| UnixMillis(at.as_millisecond()))
-        .map_err(|_| "a time looks like 2027-01-31T00:00:00Z".to_owned())
+    parse_rfc3339(text).ok_or_else(|| "a time looks like 2027-01-31T00:00:00Z".to_owned())
 }

@@ -17,5 +17,10 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    std::panic::set_hook(Box::new(|panic| {
+        // Where, but not what: the text may hold a person's data.
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a defect: the code panicked");
+    }));
     Ok(())
 }

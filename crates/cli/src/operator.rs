@@ -2,11 +2,13 @@
 //! the store when nobody does.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use meishi_contacts::SystemClock;
 use meishi_server::{
     App,
@@ -15,6 +17,13 @@ use meishi_server::{
 };
 use meishi_store::{DataDirectory, OpenError, SqliteStore};
 use serde_json::Value;
+
+/// How long a command waits for a process that holds the data directory and does not listen: a
+/// server that is just starting or stopping, or another command.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it waits between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a running server is reached.
 pub(crate) fn socket(data_dir: &Path) -> PathBuf {
@@ -31,20 +40,43 @@ pub(crate) fn open(data_dir: &Path) -> Result<App, OpenError> {
 
 /// Does a command and answers what it came to.
 pub(crate) async fn run(data_dir: &Path, command: Command) -> anyhow::Result<Value> {
-    let app = match open(data_dir) {
-        Ok(app) => app,
-        Err(OpenError::Held(_)) => {
-            let reply = control::send(&socket(data_dir), &command).await.with_context(|| {
-                format!(
-                    "the meishi process that holds {} does not answer on its socket",
-                    data_dir.display()
-                )
-            })?;
-            return Ok(reply?);
+    let makes_one = matches!(command, Command::CreateAccount { .. });
+    if !makes_one && !DataDirectory::has_database(data_dir) {
+        bail!(
+            "there is no database in {}; make one with `meishi init` or choose another directory \
+             with --data-dir",
+            data_dir.display()
+        );
+    }
+    let begun = Instant::now();
+    loop {
+        match open(data_dir) {
+            Ok(app) => {
+                let reply = control::execute(&app, command).await;
+                app.store.close().await;
+                return Ok(reply?);
+            }
+            Err(OpenError::Held(_)) => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
-    };
-    let reply = control::execute(&app, command).await;
-    app.store.close().await;
-    Ok(reply?)
+        match control::send(&socket(data_dir), &command).await {
+            Ok(reply) => return Ok(reply?),
+            // Nobody heard the command, so that it can be tried again.
+            Err(error) if nobody_listens(&error) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "the meishi process that holds {} does not answer on its socket",
+                        data_dir.display()
+                    )
+                });
+            }
+        }
+    }
+}
+
+fn nobody_listens(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }

@@ -42,6 +42,8 @@ async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
         None => None,
     };
     let stop = stop_signal()?;
+    let socket = operator::socket(&config.data_dir);
+    let commands = control::bind(&socket);
     let first = control::create_account(app, FIRST_ACCOUNT.to_owned(), true).await?;
     table::print(&format!("listening on http://{address}\n"))?;
     match first {
@@ -49,11 +51,13 @@ async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
         None => table::print(&serving(app, &config.data_dir).await?)?,
     }
 
-    let socket = operator::socket(&config.data_dir);
-    let control = control::listen(app.clone(), socket.clone());
     let background = async {
         let control = async {
-            if let Err(error) = control.await {
+            let listening = match commands {
+                Ok(listener) => control::listen(app.clone(), listener, &socket).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = listening {
                 tracing::warn!(%error, "the command line cannot reach this server");
             }
         };
@@ -70,7 +74,7 @@ async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
         () = background => {}
     }
     // One that is left behind is replaced by the next start.
-    let _ = std::fs::remove_file(socket);
+    let _ = std::fs::remove_file(&socket);
     Ok(())
 }
 

@@ -88,8 +88,8 @@ pub enum AttributesPatch {
     Merge(Map<String, Value>),
     /// RFC 7396: deep, `null` removes at any depth.
     MergePatch(Map<String, Value>),
-    /// Empties the map.
-    Clear,
+    /// Empties the map, then merges as [`MergePatch`](Self::MergePatch) does.
+    Replace(Map<String, Value>),
 }
 
 impl AttributesPatch {
@@ -100,23 +100,25 @@ impl AttributesPatch {
         match self {
             Self::Keep => {}
             Self::Merge(patch) => {
-                for (key, value) in patch {
-                    if value.is_null() {
-                        after.shift_remove(key);
-                    } else {
-                        after.insert(key.clone(), value.clone());
-                    }
-                }
+                remove_nulls(&mut after, patch);
+                let set = patch.iter().filter(|(_, value)| !value.is_null());
+                after.extend(set.map(|(key, value)| (key.clone(), value.clone())));
             }
             Self::MergePatch(patch) => merge_patch(&mut after, patch),
-            Self::Clear => after.clear(),
+            Self::Replace(members) => {
+                after.clear();
+                merge_patch(&mut after, members);
+            }
         }
         after
     }
 
     /// Checks what can be known before the merge: nesting and characters that no database keeps.
     pub fn check(&self, attribute: &str) -> Result<(), Fault> {
-        let (Self::Merge(map) | Self::MergePatch(map)) = self else { return Ok(()) };
+        let map = match self {
+            Self::Keep => return Ok(()),
+            Self::Merge(map) | Self::MergePatch(map) | Self::Replace(map) => map,
+        };
         for (key, value) in map {
             let pointer = || format!("/{attribute}/{}", escape_pointer(key));
             // The map itself is the first level.
@@ -135,13 +137,20 @@ impl AttributesPatch {
     }
 }
 
+/// Removes the members that a patch says `null` of. In one pass: removing them one by one would
+/// move all that follow each time.
+fn remove_nulls(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    if patch.values().any(Value::is_null) {
+        target.retain(|key, _| !patch.get(key).is_some_and(Value::is_null));
+    }
+}
+
 /// RFC 7396, section 2.
 fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    remove_nulls(target, patch);
     for (key, value) in patch {
         match value {
-            Value::Null => {
-                target.shift_remove(key);
-            }
+            Value::Null => {}
             Value::Object(members) => {
                 let slot = target.entry(key.as_str()).or_insert(Value::Null);
                 let mut below = match slot.take() {

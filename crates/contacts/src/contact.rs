@@ -113,6 +113,10 @@ impl<T> Patch<T> {
 /// What one write does to a contact. Every value in it is valid on its own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContactPatch {
+    /// What was wrong with fields that could not be taken. A patch with faults changes nothing; it
+    /// goes on its way all the same, so that one answer tells these together with the values that
+    /// are taken and the limits that are exceeded.
+    pub faults: Vec<Fault>,
     /// New display name. Where it is absent and one of the next two is not, `name` is derived.
     pub name: Option<String>,
     /// Given name.
@@ -225,7 +229,8 @@ impl Contact {
 
     /// Does to the contact what the patch says and tells what changed, field by field; nothing
     /// changed means no change at all, so the version moves only with at least one entry. Fails
-    /// when the attributes would exceed their limit together; the contact is then as it was.
+    /// with the patch's faults, and when the attributes would exceed their limit together; the
+    /// contact is then as it was.
     pub fn apply(&mut self, patch: &ContactPatch) -> Result<Vec<FieldChange>, Vec<Fault>> {
         let mut after = self.clone();
         let mut changes = Changes::default();
@@ -277,7 +282,8 @@ impl Contact {
             changes.push(Field::CreatedAt, before.0, at.0);
         }
 
-        let faults = after.oversize(&changes.0);
+        let mut faults = patch.faults.clone();
+        faults.extend(after.oversize(&changes.0));
         if !faults.is_empty() {
             return Err(faults);
         }

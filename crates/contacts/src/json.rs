@@ -15,10 +15,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-use self::scanner::{Defect, scan};
+use crate::limits::JSON_DEPTH;
 
-/// The deepest nesting `serde_json` accepts under its recursion limit.
-const MAX_DEPTH: usize = 127;
+use self::scanner::{Defect, scan};
 
 /// How many characters of the client's own text an error repeats.
 const MAX_QUOTED: usize = 64;
@@ -54,7 +53,7 @@ pub enum Cause {
     #[error("the number is out of range (an integer must fit in 64 bits)")]
     NumberOutOfRange,
     /// Too many brackets open at once.
-    #[error("more than {MAX_DEPTH} levels of nesting")]
+    #[error("more than {JSON_DEPTH} levels of nesting")]
     TooDeep,
     /// A byte that is not part of UTF-8.
     #[error("the body is not valid UTF-8")]
@@ -411,8 +410,8 @@ mod tests {
     fn nesting_is_limited_without_overflowing_the_stack() {
         assert_eq!(fault("[".repeat(100_000)), (1, 128, Cause::TooDeep));
         assert_eq!(fault(r#"{"a":"#.repeat(100_000)), (1, 127 * 5 + 1, Cause::TooDeep));
-        let deepest = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
-        assert_eq!(depth(&parse(deepest.as_bytes()).unwrap()), MAX_DEPTH);
+        let deepest = format!("{}{}", "[".repeat(JSON_DEPTH), "]".repeat(JSON_DEPTH));
+        assert_eq!(depth(&parse(deepest.as_bytes()).unwrap()), JSON_DEPTH);
     }
 
     #[test]

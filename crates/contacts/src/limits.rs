@@ -59,12 +59,22 @@ pub const HEAD_BUFFER_BYTES: usize = 128 * 1024;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time for the body to arrive: 408 `timeout`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time without progress after which a caller that does not read its answer is dropped.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time that requests in flight have to finish after SIGTERM.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections at once; further ones wait to be accepted.
 pub const CONNECTIONS: usize = 16 * 1024;
 /// Fields of a form body or a query: 400 `malformed_request`.
 pub const FORM_FIELDS: usize = 10_000;
+/// Brackets after the name of a form's field: 400 `malformed_request`.
+pub const FORM_DEPTH: usize = 32;
+/// Levels of nesting in a JSON body, what `serde_json` reads: 400 `malformed_json`.
+pub const JSON_DEPTH: usize = 127;
+/// Bytes of a caller's own `X-Request-Id`; a longer one is replaced.
+pub const REQUEST_ID_BYTES: usize = 128;
+/// Faults that an answer tells of one field with many entries.
+pub const FAULTS_PER_FIELD: usize = 10;
 /// Bytes of one command on the control socket, and of its answer.
 pub const CONTROL_BYTES: u64 = 4 * 1024 * 1024;
 

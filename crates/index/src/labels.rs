@@ -27,9 +27,12 @@ impl Labels {
         id
     }
 
-    /// The numbers of those labels that a contact has had.
+    /// The numbers of those labels that a contact has had, sorted.
     pub(crate) fn known(&self, labels: &[Label]) -> Vec<LabelId> {
-        labels.iter().filter_map(|label| self.ids.get(label).copied()).collect()
+        let mut known: Vec<LabelId> =
+            labels.iter().filter_map(|label| self.ids.get(label).copied()).collect();
+        known.sort_unstable();
+        known
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -276,17 +276,27 @@ impl Index {
     pub fn query(&self, query: &Query) -> Answer {
         let labels = self.labels.known(&query.labels);
         let labelled = |row: &Row<'_>| {
-            query.labels.is_empty() || row.entry.labels.iter().any(|label| labels.contains(label))
+            query.labels.is_empty()
+                || row.entry.labels.iter().any(|label| labels.binary_search(label).is_ok())
         };
         if let Some(text) = &query.text {
             let rows = self.texts.find(text).into_iter().filter_map(|slot| self.row(slot));
-            return select::select(query, rows.filter(labelled));
+            return self.select(query, rows.filter(labelled));
         }
         if query.labels.is_empty() && query.order == DEFAULT_ORDER {
             return self.latest(query);
         }
         let slots = 0..Slot::try_from(self.entries.len()).unwrap_or(Slot::MAX);
-        select::select(query, slots.filter_map(|slot| self.row(slot)).filter(labelled))
+        self.select(query, slots.filter_map(|slot| self.row(slot)).filter(labelled))
+    }
+
+    /// Counts the rows and takes the slice; past the end of everything none is kept.
+    fn select<'a>(&self, query: &Query, rows: impl Iterator<Item = Row<'a>>) -> Answer {
+        if query.slice.offset < self.len() {
+            select::select(query, rows)
+        } else {
+            Answer::Exact { ids: Vec::new(), total: rows.count() as u64 }
+        }
     }
 
     /// The plain list in its default order.

@@ -34,6 +34,9 @@ impl<S: Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let media_type = media_type(request.headers(), request.method())?;
+        if is_encoded(request.headers()) {
+            return Err(unsupported(request.method()));
+        }
         let body = read(request, BODY_BYTES, BODY_TIMEOUT).await?;
         Self::parse(&body, media_type)
     }
@@ -68,21 +71,39 @@ enum MediaType {
 }
 
 fn media_type(headers: &HeaderMap, method: &Method) -> Result<MediaType, ApiError> {
-    let is_patch = matches!(*method, Method::PATCH | Method::PUT);
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(MediaType::Json) };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         JSON | "" => Ok(MediaType::Json),
         FORM => Ok(MediaType::Form),
-        MERGE_PATCH if is_patch => Ok(MediaType::MergePatch),
-        _ => Err(ApiError::UnsupportedMediaType {
-            accept: if is_patch {
-                "application/json, application/x-www-form-urlencoded, application/merge-patch+json"
-            } else {
-                "application/json, application/x-www-form-urlencoded"
-            },
-        }),
+        MERGE_PATCH if takes_merge_patch(method) => Ok(MediaType::MergePatch),
+        _ => Err(unsupported(method)),
     }
+}
+
+fn unsupported(method: &Method) -> ApiError {
+    let accept = if takes_merge_patch(method) {
+        "application/json, application/x-www-form-urlencoded, application/merge-patch+json"
+    } else {
+        "application/json, application/x-www-form-urlencoded"
+    };
+    ApiError::UnsupportedMediaType { accept }
+}
+
+fn takes_merge_patch(method: &Method) -> bool {
+    matches!(*method, Method::PATCH | Method::PUT)
+}
+
+/// Whether the body is compressed, which none of the routes reads.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = [header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
+    codings.iter().flat_map(|name| headers.get_all(name)).any(|value| {
+        let text = value.to_str().unwrap_or("unreadable");
+        text.split(',').any(|coding| {
+            let coding = coding.trim();
+            !coding.eq_ignore_ascii_case("identity") && !coding.eq_ignore_ascii_case("chunked")
+        })
+    })
 }
 
 async fn read(request: Request, limit: usize, time: Duration) -> Result<Bytes, ApiError> {

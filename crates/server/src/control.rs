@@ -5,7 +5,7 @@
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use meishi_contacts::{
@@ -24,6 +24,7 @@ use tokio::{
 use crate::{
     ApiError, App,
     api::{apply_one, rfc3339},
+    serve::ACCEPT_PAUSE,
 };
 
 /// A command of the operator's.
@@ -223,16 +224,27 @@ pub async fn create_account(
     }))
 }
 
-/// Listens for commands until the task is dropped. Only the owner of the data directory, and root,
-/// are heard.
-pub async fn listen(app: App, path: PathBuf) -> std::io::Result<()> {
+/// The socket, for its owner only.
+pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
     // The data directory is held, so a socket that is there is of a process that is gone.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let owner = std::fs::metadata(&path)?.uid();
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers commands until the task is dropped. Only the owner of the socket, and root, are heard.
+pub async fn listen(app: App, listener: UnixListener, path: &Path) -> std::io::Result<()> {
+    let owner = std::fs::metadata(path)?.uid();
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a command could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
         let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
         if allowed {
             let app = app.clone();

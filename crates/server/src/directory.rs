@@ -14,7 +14,7 @@ use futures::StreamExt;
 use meishi_contacts::{AccountId, Contact, ContactId, Query, Seq, limits::READ_ROWS};
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
 
 /// From this many contacts on, a query runs on a thread of its own, since it may take
 /// milliseconds.
@@ -23,6 +23,8 @@ const LONG_QUERY_CONTACTS: usize = 20_000;
 /// The loaded indexes.
 pub struct Directory {
     store: Arc<dyn Store>,
+    /// Lets as many long queries run as there are cores; the others wait, and hold nothing.
+    long_queries: Arc<Semaphore>,
     accounts: Mutex<HashMap<AccountId, Slot>>,
 }
 
@@ -52,7 +54,9 @@ pub struct Loaded {
 impl Directory {
     /// A directory with nothing loaded.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, accounts: Mutex::default() }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let long_queries = Arc::new(Semaphore::new(cores));
+        Self { store, long_queries, accounts: Mutex::default() }
     }
 
     /// The page of contacts that a query asks for.
@@ -80,9 +84,17 @@ impl Directory {
         if contacts <= LONG_QUERY_CONTACTS {
             return Ok(answer(index.as_ref(), &query));
         }
-        tokio::task::spawn_blocking(move || answer(index.as_ref(), &query))
-            .await
-            .map_err(|error| StoreError::Internal(error.to_string()))
+        drop(index);
+        // Never closed, so that waiting cannot fail.
+        let turn = Arc::clone(&self.long_queries).acquire_owned().await;
+        let index = self.current(account).await?;
+        tokio::task::spawn_blocking(move || {
+            let answer = answer(index.as_ref(), &query);
+            drop(turn);
+            answer
+        })
+        .await
+        .map_err(|error| StoreError::Internal(error.to_string()))
     }
 
     /// How much is loaded.
@@ -161,10 +173,16 @@ async fn catch_up(
     mut index: OwnedRwLockWriteGuard<Option<Index>>,
     head: Seq,
 ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
-    if let Some(known) = index.as_mut()
-        && !follow(&*store, account, known, head).await?
-    {
-        *index = None;
+    // Taken out while it is at work: a panic must not leave one that was changed by half.
+    if let Some(mut known) = index.take() {
+        match follow(&*store, account, &mut known, head).await {
+            Ok(true) => *index = Some(known),
+            Ok(false) => {}
+            Err(error) => {
+                *index = Some(known);
+                return Err(error);
+            }
+        }
     }
     if index.is_none() {
         *index = Some(load(&*store, account).await?);
@@ -205,7 +223,13 @@ async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError
         // A large account takes seconds; others are served in between.
         tokio::task::yield_now().await;
     }
-    Ok(builder.finish(snapshot.seq))
+    let index = builder.finish(snapshot.seq);
+    if index.len() as u64 != snapshot.count {
+        let (found, count) = (index.len(), snapshot.count);
+        let reason = format!("the snapshot of {account} has {found} contacts instead of {count}");
+        return Err(StoreError::Internal(reason));
+    }
+    Ok(index)
 }
 
 fn answer(index: Option<&Index>, query: &Query) -> Answer {

@@ -114,7 +114,8 @@ impl ApiError {
             Self::UriTooLong => format!("Path and query must not exceed {URI_BYTES} bytes"),
             Self::HeadersTooLarge => format!("The headers must not exceed {HEADER_BYTES} bytes"),
             Self::HasContacts { count } => {
-                format!("The channel still has {count} contacts; ?force=true removes the links")
+                let contacts = if *count == 1 { "contact" } else { "contacts" };
+                format!("The channel still has {count} {contacts}; ?force=true removes the links")
             }
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)

@@ -4,13 +4,8 @@
 //! The crates for this format replace what they cannot decode; here nothing is lost in silence:
 //! a bad escape, a byte that is not UTF-8 or a contradiction between two names is an error.
 
+use meishi_contacts::limits::{FORM_DEPTH, FORM_FIELDS};
 use serde_json::{Map, Value};
-
-/// The deepest nesting a parameter's name may ask for.
-const MAX_DEPTH: usize = 32;
-
-/// The most parameters one body or query may hold.
-const MAX_PAIRS: usize = 10_000;
 
 /// How many characters of a parameter's name an error repeats.
 const MAX_QUOTED: usize = 64;
@@ -25,10 +20,10 @@ pub enum FormError {
     #[error("Parameter {0} is not valid UTF-8")]
     NotUtf8(usize),
     /// More parameters than are read.
-    #[error("There are more than {MAX_PAIRS} parameters")]
+    #[error("There are more than {FORM_FIELDS} parameters")]
     TooManyPairs,
     /// A name with more levels than are read.
-    #[error("The parameter {0:?} is nested more than {MAX_DEPTH} levels deep")]
+    #[error("The parameter {0:?} is nested more than {FORM_DEPTH} levels deep")]
     TooDeep(String),
     /// An empty name, or brackets that do not match.
     #[error("The parameter name {0:?} is not of the form name, name[key] or name[]")]
@@ -56,7 +51,7 @@ pub fn query_pairs(query: &str) -> Result<Vec<(String, String)>, FormError> {
 fn pairs(encoded: &[u8]) -> Result<Vec<(String, String)>, FormError> {
     let mut pairs = Vec::new();
     for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        if pairs.len() == MAX_PAIRS {
+        if pairs.len() == FORM_FIELDS {
             return Err(FormError::TooManyPairs);
         }
         let number = pairs.len() + 1;
@@ -110,7 +105,7 @@ fn path(name: &str) -> Result<Vec<Step<'_>>, FormError> {
             return Err(bad());
         }
         steps.push(if key.is_empty() { Step::Next } else { Step::Key(key) });
-        if steps.len() > MAX_DEPTH {
+        if steps.len() > FORM_DEPTH {
             return Err(FormError::TooDeep(shorten(name)));
         }
         rest = after;
@@ -237,11 +232,11 @@ mod tests {
     #[test]
     fn nesting_and_number_are_limited() {
         let nested = |levels: usize| format!("a{}=1", "[b]".repeat(levels - 1));
-        assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
-        let error = parse(nested(MAX_DEPTH + 1).as_bytes()).unwrap_err().to_string();
+        assert!(parse(nested(FORM_DEPTH).as_bytes()).is_ok());
+        let error = parse(nested(FORM_DEPTH + 1).as_bytes()).unwrap_err().to_string();
         assert!(error.ends_with("…\" is nested more than 32 levels deep"), "{error}");
-        assert!(parse("a=1&".repeat(MAX_PAIRS).as_bytes()).is_ok());
-        assert_eq!(parse("a=1&".repeat(MAX_PAIRS + 1).as_bytes()), Err(FormError::TooManyPairs));
+        assert!(parse("a=1&".repeat(FORM_FIELDS).as_bytes()).is_ok());
+        assert_eq!(parse("a=1&".repeat(FORM_FIELDS + 1).as_bytes()), Err(FormError::TooManyPairs));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! HTTP: router, authentication, errors, dialects, and the index of each account.
 //!
-//! A request travels `serve.rs` → `observe.rs` (request id, log, metrics, error bodies) →
-//! `account_path.rs` (an optional account id in the path) → `router.rs` → a handler in `api/` →
+//! A request travels `serve.rs` → `account_path.rs` (an optional account id in the path) →
+//! `observe.rs` (request id, log, metrics, error bodies) → `router.rs` → a handler in `api/` →
 //! the store, and for lists and searches `directory.rs` → the index → the store.
 //!
 //! To add an endpoint see `docs/adding-an-endpoint.md`.

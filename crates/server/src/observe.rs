@@ -8,13 +8,13 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use meishi_contacts::{
     AccountId, KeyId,
-    limits::{HEADER_BYTES, URI_BYTES},
+    limits::{HEADER_BYTES, REQUEST_ID_BYTES, URI_BYTES},
 };
 
 use crate::{ApiError, App};
@@ -38,14 +38,14 @@ impl RequestInfo {
     }
 }
 
-/// The outermost layer.
+/// The layer around the router.
 pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let request_id = sane_id(request.headers())
         .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
     let info = RequestInfo { request_id, caller: Arc::default() };
     request.extensions_mut().insert(info.clone());
-    let method = request.method().clone();
+    let method = known_method(request.method());
 
     let mut response = match check_head(&request) {
         Ok(()) => next.run(request).await,
@@ -68,14 +68,17 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
     let elapsed = begun.elapsed();
-    let labels =
-        [("method", method.to_string()), ("route", route.into()), ("status", status.to_string())];
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.to_string()),
+    ];
     metrics::counter!("meishi_http_requests_total", &labels).increment(1);
     metrics::histogram!("meishi_http_request_seconds", &labels).record(elapsed);
     let caller = info.caller.get();
     tracing::info!(
         target: "meishi::request",
-        %method,
+        method,
         route,
         status,
         micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -85,6 +88,15 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         "request"
     );
     response
+}
+
+/// The method, if it is one that there is: anybody can invent others, and each would be a series
+/// of its own in the metrics.
+fn known_method(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
 }
 
 /// Carries the route out to [`observe`], which stands before the routing.
@@ -112,5 +124,5 @@ fn check_head(request: &Request) -> Result<(), ApiError> {
 fn sane_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    (!id.is_empty() && id.len() <= 128 && id.bytes().all(plain)).then(|| id.to_owned())
+    (!id.is_empty() && id.len() <= REQUEST_ID_BYTES && id.bytes().all(plain)).then(|| id.to_owned())
 }

@@ -74,10 +74,7 @@ pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
     router.map_request(take_account as fn(Request) -> Request)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text, "a handler panicked");
+/// The log has the panic already (`cli/src/logging.rs`).
+fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
     ApiError::Internal.into_response()
 }

@@ -8,14 +8,17 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use meishi_contacts::limits::{CONNECTIONS, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADER_TIMEOUT};
+use meishi_contacts::limits::{
+    CONNECTIONS, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADER_TIMEOUT, WRITE_TIMEOUT,
+};
 use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use crate::{App, router};
 
 /// How long to wait when no connection can be accepted, as with too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` comes, then lets requests in flight finish.
 pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()>) {
@@ -50,8 +53,10 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = (
         };
         // Answers are small and written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = graceful.watch(connection);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = graceful.watch(http.serve_connection(stream, service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

@@ -63,6 +63,8 @@ pub struct Counts {
 pub struct Snapshot {
     /// The last event whose effect the contacts show.
     pub seq: Seq,
+    /// How many contacts there are; a stream that ends with fewer broke off.
+    pub count: u64,
     /// The contacts by id, ascending, in slices.
     pub contacts: BoxStream<'static, Result<Vec<Contact>, StoreError>>,
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::{Cause, MAX_DEPTH, MAX_QUOTED, Malformed};
+use super::{Cause, MAX_QUOTED, Malformed};
+use crate::limits::JSON_DEPTH;
 
 /// A cause and its byte offset, before line and column are counted.
 pub(super) struct Defect {
@@ -32,7 +33,7 @@ pub(super) fn scan(text: &str) -> Result<(), Defect> {
     }
 }
 
-/// Finds the first fault of a text. Its recursion ends at [`MAX_DEPTH`].
+/// Finds the first fault of a text. Its recursion ends at [`JSON_DEPTH`].
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -86,7 +87,7 @@ impl<'a> Scanner<'a> {
 
     fn value(&mut self, depth: usize) -> Result<(), Defect> {
         match self.token()? {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(self.fault(Cause::TooDeep)),
+            Some(b'{' | b'[') if depth == JSON_DEPTH => Err(self.fault(Cause::TooDeep)),
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
             Some(b'"') => self.string(),

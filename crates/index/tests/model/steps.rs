@@ -109,7 +109,7 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
         3 => Just(AttributesPatch::Keep),
         5 => members.clone().prop_map(AttributesPatch::Merge),
         1 => members.prop_map(AttributesPatch::MergePatch),
-        1 => Just(AttributesPatch::Clear),
+        1 => Just(AttributesPatch::Replace(serde_json::Map::new())),
     ]
 }
 

@@ -6,7 +6,7 @@ use axum::{
     http::request::Parts,
 };
 use meishi_contacts::{
-    ChannelType, Fault, Inbox, InboxId, InboxPatch, NewInbox, limits::CHOSEN_INBOX_ID,
+    ChannelType, Fault, FaultCode, Inbox, InboxId, InboxPatch, NewInbox, limits::CHOSEN_INBOX_ID,
 };
 use meishi_store::{Change, Outcome};
 use serde::Serialize;
@@ -117,7 +117,14 @@ pub async fn create(
     let id = chosen_id(&body, &mut faults);
     let name = name(&body.members, true, &mut faults);
     let channel_type = channel_type(&body, &mut faults);
-    let (Some(name), true) = (name, faults.is_empty()) else { return Err(faults.into()) };
+    let (Some(name), true) = (name, faults.is_empty()) else {
+        if let Some(id) = id
+            && app.store.inbox(caller.account, id).await?.is_some()
+        {
+            faults.push(Fault::new("id", FaultCode::Taken, "Id has already been taken"));
+        }
+        return Err(faults.into());
+    };
     let change = Change::CreateInbox(NewInbox { id, name, channel_type });
     match apply_one(&app, caller.context(&app), change).await? {
         Outcome::InboxCreated(inbox) => Ok(Json(InboxAnswer { payload: inbox.into() })),

@@ -8,14 +8,14 @@ use axum::{
 };
 use meishi_contacts::{
     ApiKey, Credential, Fault, FaultCode, KeyId, KeyPatch, NewKey, Patch, Role, UnixMillis,
-    limits::{LAST_SECOND, ROTATION_OVERLAP_SECONDS},
+    limits::ROTATION_OVERLAP_SECONDS,
 };
 use meishi_store::{Change, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{apply_one, livedesk::contacts::integer, name, rfc3339, unexpected};
+use super::{apply_one, livedesk::contacts::integer, name, parse_rfc3339, rfc3339, unexpected};
 use crate::{
     ApiError, App,
     auth::Administrator,
@@ -286,17 +286,12 @@ fn expires_at(body: &Fields, faults: &mut Vec<Fault>) -> Patch<UnixMillis> {
         Some(Value::Null) => Patch::Clear,
         Some(Value::String(text)) if text.is_empty() => Patch::Clear,
         Some(value) => {
-            let parsed = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-            match parsed.map(jiff::Timestamp::as_millisecond) {
-                Some(millis) if (0..=LAST_SECOND * 1000).contains(&millis) => {
-                    Patch::Set(UnixMillis(millis))
-                }
-                _ => {
-                    let problem = "must be a time in RFC 3339, such as 2027-01-31T00:00:00Z";
-                    faults.push(Fault::invalid("expires_at", problem));
-                    Patch::Keep
-                }
+            let at = value.as_str().and_then(parse_rfc3339);
+            if at.is_none() {
+                let problem = "must be a time in RFC 3339, such as 2027-01-31T00:00:00Z";
+                faults.push(Fault::invalid("expires_at", problem));
             }
+            at.map_or(Patch::Keep, Patch::Set)
         }
     }
 }

@@ -5,7 +5,7 @@ pub mod inboxes;
 pub mod keys;
 pub mod livedesk;
 
-use meishi_contacts::{Fault, FaultCode, UnixMillis, fields};
+use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
 use meishi_store::{Applied, Change, ChangeError, Context, Outcome, StoreError};
 use serde_json::{Map, Value};
 
@@ -22,12 +22,21 @@ pub(crate) async fn apply_one(app: &App, cx: Context, change: Change) -> Result<
 
 /// The store answered a change with another change's outcome: a defect.
 pub(crate) fn unexpected(outcome: &Outcome) -> ApiError {
-    StoreError::Internal(format!("an unexpected outcome: {outcome:?}")).into()
+    // Its name alone: the rest may be a person's.
+    let name: String =
+        format!("{outcome:?}").chars().take_while(char::is_ascii_alphabetic).collect();
+    StoreError::Internal(format!("an unexpected outcome: {name}")).into()
 }
 
 /// A time as what is new in v2 shows it: RFC 3339, UTC.
 pub(crate) fn rfc3339(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// A time in RFC 3339 from 1970 to 9999.
+pub fn parse_rfc3339(text: &str) -> Option<UnixMillis> {
+    let at = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    (0..=LAST_SECOND * 1000).contains(&at).then_some(UnixMillis(at))
 }
 
 /// The required or optional `name` of a channel or key.

@@ -4,7 +4,7 @@
 use meishi_contacts::{Event, EventBody, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, events, idempotency, inboxes, keys, labels, store_error};
+use super::{contacts, events, execute, idempotency, inboxes, keys, labels, store_error};
 use crate::{Applied, Change, ChangeError, Context, Missing, Outcome, StoreError};
 
 /// Why a change stops: the caller's fault, or the database's.
@@ -201,8 +201,4 @@ fn save_counters(ledger: &Ledger<'_>) -> rusqlite::Result<()> {
             counters.resolved_contacts,
         ])
         .map(drop)
-}
-
-fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.execute([]).map(drop)
 }

@@ -8,6 +8,8 @@ use std::{
 
 use crate::OpenError;
 
+const DATABASE: &str = "meishi.db";
+
 /// A data directory that this process holds until the value is dropped.
 #[derive(Debug)]
 pub struct DataDirectory {
@@ -47,11 +49,11 @@ impl DataDirectory {
 
     /// The database's file.
     pub fn database(&self) -> PathBuf {
-        self.path.join("meishi.db")
+        self.path.join(DATABASE)
     }
 
-    /// Whether there is a database yet.
-    pub fn has_database(&self) -> bool {
-        fs::exists(self.database()).unwrap_or(false)
+    /// Whether there is a database in a directory.
+    pub fn has_database(path: &Path) -> bool {
+        fs::exists(path.join(DATABASE)).unwrap_or(false)
     }
 }

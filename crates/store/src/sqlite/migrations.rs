@@ -3,9 +3,13 @@
 //! To change the schema: add `migrations/sqlite/NNNN_what.sql` and its line to `MIGRATIONS`. A
 //! migration that was released is never edited.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs::{OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, params};
 
 use super::damaged;
 use crate::OpenError;
@@ -32,6 +36,12 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
     configure(&connection).map_err(|error| damaged(path, &error))?;
+    let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+    if mode.map_err(|error| damaged(path, &error))? != "wal" {
+        return Err(not_writable(
+            "its file system lacks the shared memory that SQLite needs".into(),
+        ));
+    }
     if found < known {
         if found > 0 {
             keep_copy(&connection, path, found)?;
@@ -44,7 +54,9 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
 
 /// Makes the file, for its owner only; SQLite gives its log the file's own mode.
 fn make_private(path: &Path) -> std::io::Result<()> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // One that was restored from a copy may have the copy's wider mode.
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// A reader's connection.
@@ -55,6 +67,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
         "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
          PRAGMA mmap_size = 1073741824; PRAGMA busy_timeout = 5000;",
     )?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -81,10 +94,12 @@ fn schema(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // FULL: what was answered is on disk. Foreign keys are checked as the rows are written.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA busy_timeout = 5000;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
+    // Plans that do not depend on bound values: without it, statements are planned anew with each.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
@@ -95,6 +110,10 @@ fn keep_copy(connection: &Connection, path: &Path, schema: i64) -> Result<(), Op
     // A copy from an attempt that did not get to its end is made anew.
     let _ = std::fs::remove_file(&copy);
     let target = copy.to_string_lossy().into_owned();
+    make_private(Path::new(&copy)).map_err(|error| OpenError::NotWritable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
     connection.execute("VACUUM INTO ?1", [&target]).map(drop).map_err(|error| damaged(path, &error))
 }
 

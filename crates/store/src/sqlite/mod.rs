@@ -64,6 +64,11 @@ fn damaged(path: &Path, error: &rusqlite::Error) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// Runs a statement without parameters, prepared once a connection.
+fn execute(connection: &rusqlite::Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
 /// What SQLite says, as the contract has it.
 fn store_error(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;

@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{closed, migrations, store_error};
+use super::{closed, execute, migrations, store_error};
 use crate::StoreError;
 
 /// The connections; each is gone once the store is closed.
@@ -43,10 +43,15 @@ impl Readers {
         };
         let Some(connection) = slot.as_ref() else { return Err(closed()) };
         let read = || {
-            let transaction = connection.unchecked_transaction()?;
-            let value = work(&transaction)?;
-            transaction.finish()?;
-            Ok(value)
+            if !connection.is_autocommit() {
+                // A read panicked amid its transaction.
+                execute(connection, "ROLLBACK")?;
+            }
+            execute(connection, "BEGIN")?;
+            let value = work(connection);
+            // Nothing was written, so that either ending is the same; this one always works.
+            execute(connection, "ROLLBACK")?;
+            value
         };
         read().map_err(|error| store_error(&error))
     }

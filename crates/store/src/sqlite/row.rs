@@ -50,7 +50,7 @@ pub(super) fn parsed<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    parse(text).ok_or_else(|| unreadable(column, format!("{text:?} is not known")))
+    parse(text).ok_or_else(|| unreadable(column, "not a word that is known".to_owned()))
 }
 
 /// A column of JSON.

@@ -22,38 +22,38 @@ type Slice = Result<Vec<Contact>, StoreError>;
 /// Opens a snapshot. Its thread holds one read transaction until the stream ends or is dropped.
 pub(super) async fn open(path: &Path, account: AccountId) -> Result<Snapshot, StoreError> {
     let path = path.to_owned();
-    let (head, seq) = oneshot::channel();
+    let (sender, head) = oneshot::channel();
     let (slices, mut receiver) = mpsc::channel::<Slice>(2);
     thread::Builder::new()
         .name("meishi-snapshot".into())
         .spawn(move || {
-            if let Err(error) = send(&path, account, head, &slices) {
+            if let Err(error) = send(&path, account, sender, &slices) {
                 let _ = slices.blocking_send(Err(store_error(&error)));
             }
         })
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let Ok(seq) = seq.await else {
+    let Ok((seq, count)) = head.await else {
         // The thread failed before it knew the seq; its error is in the stream.
         let failure = receiver.recv().await.and_then(Result::err);
         return Err(failure.unwrap_or_else(|| StoreError::Internal("no snapshot".into())));
     };
     let contacts = stream::poll_fn(move |context| receiver.poll_recv(context)).boxed();
-    Ok(Snapshot { seq, contacts })
+    Ok(Snapshot { seq, count, contacts })
 }
 
 fn send(
     path: &Path,
     account: AccountId,
-    head: oneshot::Sender<Seq>,
+    head: oneshot::Sender<(Seq, u64)>,
     slices: &mpsc::Sender<Slice>,
 ) -> rusqlite::Result<()> {
     let connection = migrations::open_reader(path)?;
     let transaction = connection.unchecked_transaction()?;
-    let seq = transaction
-        .prepare_cached("SELECT last_seq FROM counters WHERE account_id = ?1")?
-        .query_row(params![account.0], |row| row.get(0).map(Seq))
+    let counted = transaction
+        .prepare_cached("SELECT last_seq, contacts FROM counters WHERE account_id = ?1")?
+        .query_row(params![account.0], |row| Ok((Seq(row.get(0)?), row.get(1)?)))
         .optional()?;
-    if head.send(seq.unwrap_or_default()).is_err() {
+    if head.send(counted.unwrap_or_default()).is_err() {
         return Ok(());
     }
     each_contact(&transaction, account, slices)

@@ -14,7 +14,7 @@ use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{closed, store_error};
+use super::{closed, execute, store_error};
 use crate::StoreError;
 
 /// A handle to the writer's thread.
@@ -116,8 +116,13 @@ fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
     };
     queue.close();
     // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
-    // nothing but the next start's recovery.
-    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    // nothing but the next start's recovery, but whoever copies the file should know.
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    match connection.query_row(checkpoint, [], |row| row.get::<_, bool>(0)) {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!("the log was in use and is still beside the database"),
+        Err(error) => tracing::error!(%error, "the log is still beside the database"),
+    }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the database did not close cleanly");
     }
@@ -134,7 +139,7 @@ fn serve_group(
     queue: &mut mpsc::Receiver<Message>,
 ) -> Option<oneshot::Sender<()>> {
     let begun = Instant::now();
-    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len() + 1));
+    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         first.answer(Err(store_error(&error)));
         return None;
@@ -161,6 +166,7 @@ fn serve_group(
     let committed = outcome.and_then(|()| commit(connection));
     metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
     metrics::histogram!("meishi_store_group_calls").record(count(group.len()));
+    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
     if let Err(error) = &committed {
         tracing::error!(%error, calls = group.len(), "a group of writes failed");
     }
@@ -206,10 +212,6 @@ fn rollback(connection: &Connection) {
     {
         tracing::error!(%error, "a failed group could not be rolled back");
     }
-}
-
-fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]

@@ -50,6 +50,7 @@ pub(crate) async fn every_field_that_is_given_is_kept(store: Arc<dyn Store>) {
     let additional = json!({"city": "Zürich", "social_profiles": {"github": "anna"}});
     let custom = json!({"vip": true, "score": 1.5, "big": 9_007_199_254_740_993_i64, "no": [null]});
     let fields = ContactPatch {
+        faults: Vec::new(),
         name: Some("Anna 王".to_owned()),
         first_name: text("Anna"),
         last_name: text("王"),

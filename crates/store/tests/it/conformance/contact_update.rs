@@ -99,8 +99,10 @@ pub(crate) async fn a_merge_patch_goes_deep_and_clear_empties_the_map(store: Arc
     };
     let after = acme.update(id, patch).await.contact;
     assert_eq!(after.custom_attributes.to_map(), map(json!({"a": {"y": 2, "z": {}}, "b": 1})));
-    let clear =
-        ContactPatch { custom_attributes: meishi_contacts::AttributesPatch::Clear, ..blank() };
+    let clear = ContactPatch {
+        custom_attributes: meishi_contacts::AttributesPatch::Replace(serde_json::Map::new()),
+        ..blank()
+    };
     assert!(acme.update(id, clear).await.contact.custom_attributes.is_empty());
     assert!(acme.read(id).await.contact.custom_attributes.is_empty());
 }
@@ -319,4 +321,26 @@ pub(crate) async fn contacts_of_the_same_number_in_two_accounts_are_two(store: A
     acme.update(ours, with_email("new@example.com")).await;
     assert_eq!(globex.read(ours).await, theirs);
     assert_eq!(globex.owner(IdentityKind::Email, "anna@example.com").await, Some(ours));
+}
+
+pub(crate) async fn a_patch_with_faults_changes_nothing_and_its_faults_are_told_with_the_stores_own(
+    store: Arc<dyn Store>,
+) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let other = acme.create(with_email("taken@example.com")).await;
+    let anna = acme.create(named("Anna")).await;
+    let before = acme.state().await;
+    let fault = Fault::invalid("phone_number", "should be in e164 format");
+    let faulty = ContactPatch { faults: vec![fault.clone()], ..with_email("taken@example.com") };
+    let told = ChangeError::Faults(vec![Fault::taken("email", other.contact.id), fault.clone()]);
+
+    let updated = acme.change(update(anna.contact.id, faulty.clone())).await;
+    assert_eq!(updated, Err(told.clone()));
+    assert_eq!(acme.change(create(faulty)).await, Err(told));
+    let alone = ContactPatch { faults: vec![fault.clone()], ..named("Bob") };
+    let updated = acme.change(update(anna.contact.id, alone.clone())).await;
+    assert_eq!(updated, Err(ChangeError::Faults(vec![fault])));
+    let nobody = acme.change(update(ContactId(99), alone)).await;
+    assert_eq!(nobody, Err(ChangeError::NotFound(Missing::Contact)));
+    assert_eq!(acme.state().await, before);
 }

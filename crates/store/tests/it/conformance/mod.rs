@@ -67,6 +67,7 @@ macro_rules! store_conformance {
                 an_update_can_empty_what_may_be_empty,
                 a_merge_patch_goes_deep_and_clear_empties_the_map,
                 an_update_that_changes_nothing_writes_nothing,
+                a_patch_with_faults_changes_nothing_and_its_faults_are_told_with_the_stores_own,
                 an_event_tells_what_each_field_and_member_was_and_is,
                 every_update_raises_the_version_by_one,
                 an_address_that_is_replaced_is_free_and_the_new_one_taken,

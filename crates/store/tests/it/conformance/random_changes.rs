@@ -119,7 +119,7 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
         3 => Just(AttributesPatch::Keep),
         3 => members.clone().prop_map(merge),
         2 => members.prop_map(merge_patch),
-        1 => Just(AttributesPatch::Clear),
+        1 => Just(AttributesPatch::Replace(serde_json::Map::new())),
     ]
 }
 

@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{
     parse,
     view::{ContactView, InboxView},
-    with_taken,
 };
 use crate::{
     ApiError, App,
@@ -70,13 +69,9 @@ pub async fn create(
     State(app): State<App>,
     body: Fields,
 ) -> Result<Response, ApiError> {
-    let parsed = parse::fields(&body);
-    let mut faults = parsed.faults;
-    let link = parse::link(&body, &mut faults);
-    if !faults.is_empty() {
-        return Err(with_taken(&app, &caller, &parsed.fields, None, faults).await?);
-    }
-    let new = NewContact { fields: parsed.fields, link };
+    let mut fields = parse::fields(&body);
+    let link = parse::link(&body, &mut fields.faults);
+    let new = NewContact { fields, link };
     let cx = caller.context(&app);
     match apply_one(&app, cx, Change::CreateContact(Box::new(new))).await? {
         Outcome::ContactCreated(record) => {

@@ -1,5 +1,7 @@
 //! `GET /api/v2/accounts/contacts`: list and search on one path (`livedesk-wire.md` 4.3, 4.4).
 
+use std::num::IntErrorKind;
+
 use axum::{
     Json,
     extract::State,
@@ -89,19 +91,30 @@ pub async fn list(
     Ok(Json(Answer { meta: Meta { count: found.total, current_page }, payload }).into_response())
 }
 
+/// A number of digits; one too large to count to is the largest.
+fn digits(text: &str) -> Option<usize> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(usize::MAX))
+}
+
 /// The page, from 1, and how the answer names it.
 fn page(params: &Params) -> (usize, CurrentPage) {
     let Some(text) = params.get("page") else { return (1, CurrentPage::First(1)) };
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // A number too large to count to is a page past the end.
-    let page = if is_number { text.parse().unwrap_or(usize::MAX).max(1) } else { 1 };
+    let page = digits(text).unwrap_or(1).max(1);
     (page, CurrentPage::Named(page.to_string()))
 }
 
 fn page_size(params: &Params) -> usize {
     let text = params.get("page_size").or_else(|| params.get("per_page")).unwrap_or_default();
-    text.parse::<i64>()
-        .map_or(PAGE_SIZE, |size| usize::try_from(size).unwrap_or(1).clamp(1, MAX_PAGE_SIZE))
+    match text.parse::<i64>() {
+        Ok(size) => usize::try_from(size).unwrap_or(1).clamp(1, MAX_PAGE_SIZE),
+        // A number too large or too small to count to is clamped like any other.
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow => MAX_PAGE_SIZE,
+            IntErrorKind::NegOverflow => 1,
+            _ => PAGE_SIZE,
+        },
+    }
 }
 
 /// The labels to filter by. A text that can be no label is a 422 that says so.

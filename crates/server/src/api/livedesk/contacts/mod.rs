@@ -12,7 +12,7 @@ pub mod view;
 pub(crate) use parse::integer;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use meishi_contacts::{ContactId, ContactPatch, Fault};
+use meishi_contacts::ContactId;
 
 use crate::{ApiError, App, params};
 
@@ -27,23 +27,4 @@ impl FromRequestParts<App> for PathContact {
         let id = params::path_id(parts, app).await?;
         ContactId::parse(&id).map(Self).ok_or(ApiError::NotFound)
     }
-}
-
-/// The faults of a body together with those that only the store knows: which of its well-formed
-/// addresses another contact holds. One answer tells all.
-pub(crate) async fn with_taken(
-    app: &App,
-    caller: &crate::auth::Caller,
-    patch: &ContactPatch,
-    id: Option<ContactId>,
-    mut faults: Vec<Fault>,
-) -> Result<ApiError, ApiError> {
-    let identities = patch.identities();
-    let owners = app.store.owners(caller.account, &identities).await?;
-    for (identity, owner) in identities.iter().zip(owners) {
-        if let Some(owner) = owner.filter(|owner| Some(*owner) != id) {
-            faults.push(Fault::taken(identity.kind.as_str(), owner));
-        }
-    }
-    Ok(faults.into())
 }

@@ -3,8 +3,10 @@
 
 use meishi_contacts::{
     AttributesPatch, Availability, ContactPatch, Email, Fault, FaultCode, Identifier, InboxId,
-    NewLink, Patch, Phone, SourceId, UnixSeconds, fault::escape_pointer, fields,
-    limits::LAST_SECOND,
+    Label, NewLink, Patch, Phone, SourceId, UnixSeconds,
+    fault::escape_pointer,
+    fields,
+    limits::{FAULTS_PER_FIELD, LAST_SECOND},
 };
 use serde_json::{Map, Value};
 
@@ -22,20 +24,17 @@ const PROFILE: [&str; 7] = [
     "social_profiles",
 ];
 
-/// What a body says of a contact, and what is wrong with it.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    pub(super) fields: ContactPatch,
-    pub(super) faults: Vec<Fault>,
-}
-
 /// Reads the fields that create and update share.
-pub(super) fn fields(body: &Fields) -> Parsed {
+pub(super) fn fields(body: &Fields) -> ContactPatch {
     let mut parser = Parser { members: &body.members, faults: Vec::new() };
     let email = parser.text("email");
     let identifier = parser.text("identifier");
     let phone_number = parser.text("phone_number");
-    let thumbnail = parser.text("avatar_url").or_else(|| parser.text("thumbnail"));
+    // An unset avatar_url beside a thumbnail is a client that sends all it knows.
+    let thumbnail = match parser.text("avatar_url") {
+        Some(Some(url)) => Some(Some(url)),
+        null_or_absent => parser.text("thumbnail").or(null_or_absent),
+    };
     let thumbnail_field =
         if body.members.contains_key("avatar_url") { "avatar_url" } else { "thumbnail" };
     let name = parser.text("name");
@@ -63,8 +62,9 @@ pub(super) fn fields(body: &Fields) -> Parsed {
             Some(at) => Patch::from_option(at),
         },
         created_at: parser.seconds("created_at").flatten(),
+        faults: Vec::new(),
     };
-    Parsed { fields, faults: parser.faults }
+    ContactPatch { faults: parser.faults, ..fields }
 }
 
 /// Reads the channel of a create, which is required.
@@ -78,7 +78,7 @@ pub(super) fn link(body: &Fields, faults: &mut Vec<Fault>) -> Option<NewLink> {
 }
 
 /// Reads `labels`: a list, or a text with commas; nothing clears them.
-pub(super) fn labels(body: &Fields) -> Result<Vec<meishi_contacts::Label>, Vec<Fault>> {
+pub(super) fn labels(body: &Fields) -> Result<Vec<Label>, Vec<Fault>> {
     let wrong = || vec![Fault::invalid("labels", "must be a list of strings")];
     let texts: Vec<&str> = match body.members.get("labels") {
         None | Some(Value::Null) => Vec::new(),
@@ -91,9 +91,12 @@ pub(super) fn labels(body: &Fields) -> Result<Vec<meishi_contacts::Label>, Vec<F
     };
     let (mut labels, mut faults) = (Vec::new(), Vec::new());
     for text in texts {
-        match meishi_contacts::Label::parse(text) {
+        match Label::parse(text) {
             Ok(label) => labels.extend(label),
             Err(fault) => faults.push(fault),
+        }
+        if faults.len() == FAULTS_PER_FIELD {
+            break;
         }
     }
     if faults.is_empty() { Ok(labels) } else { Err(faults) }
@@ -178,9 +181,9 @@ impl Parser<'_> {
         if value.is_null() {
             return Some(None);
         }
-        match integer(value) {
-            Some(seconds) if (0..=LAST_SECOND).contains(&seconds) => {
-                Some(Some(UnixSeconds(seconds)))
+        match wide_integer(value) {
+            Some(seconds) if (0..=i128::from(LAST_SECOND)).contains(&seconds) => {
+                i64::try_from(seconds).ok().map(|seconds| Some(UnixSeconds(seconds)))
             }
             Some(_) => {
                 let problem = format!(
@@ -220,30 +223,33 @@ impl Parser<'_> {
     /// Profile data: the map itself, and its documented members from the top level.
     fn additional_attributes(&mut self, merge_patch: bool) -> AttributesPatch {
         const FIELD: &str = "additional_attributes";
-        let patch = self.map(FIELD, merge_patch);
-        let mut members = match patch {
+        let mut patch = self.map(FIELD, merge_patch);
+        let mut nested = match &mut patch {
             AttributesPatch::Keep => Map::new(),
-            AttributesPatch::Merge(members) | AttributesPatch::MergePatch(members) => members,
-            AttributesPatch::Clear => return AttributesPatch::Clear,
+            AttributesPatch::Merge(members)
+            | AttributesPatch::MergePatch(members)
+            | AttributesPatch::Replace(members) => std::mem::take(members),
         };
-        self.canonical(&mut members, "/additional_attributes");
-        let mut flat = Map::new();
+        self.canonical(&mut nested, "/additional_attributes");
+        let mut members = Map::new();
         for name in PROFILE {
-            if let Some(value) = self.members.get(name).filter(|_| !members.contains_key(name)) {
-                flat.insert(name.to_owned(), value.clone());
+            if let Some(value) = self.members.get(name).filter(|_| !nested.contains_key(name)) {
+                members.insert(name.to_owned(), value.clone());
             }
         }
-        self.canonical(&mut flat, "");
-        members.append(&mut flat);
-        if members.is_empty() {
-            return AttributesPatch::Keep;
-        }
-        self.checked(FIELD, wrap(members, merge_patch))
+        self.canonical(&mut members, "");
+        nested.append(&mut members);
+        let patch = match patch {
+            AttributesPatch::Replace(_) => AttributesPatch::Replace(nested),
+            _ if nested.is_empty() => AttributesPatch::Keep,
+            _ => wrap(nested, merge_patch),
+        };
+        self.checked(FIELD, patch)
     }
 
     fn map(&mut self, field: &str, merge_patch: bool) -> AttributesPatch {
         match self.members.get(field) {
-            Some(Value::Null) if merge_patch => AttributesPatch::Clear,
+            Some(Value::Null) if merge_patch => AttributesPatch::Replace(Map::new()),
             None | Some(Value::Null) => AttributesPatch::Keep,
             Some(Value::String(text)) if text.is_empty() => AttributesPatch::Keep,
             Some(Value::Object(members)) => wrap(members.clone(), merge_patch),
@@ -313,8 +319,13 @@ fn canonical_profiles(value: &mut Value) -> Result<(), &'static str> {
 
 /// An integer, or the text of one.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
+    wide_integer(value).and_then(|number| number.try_into().ok())
+}
+
+/// The same of more bits, to tell what is too large from what is no number.
+fn wide_integer(value: &Value) -> Option<i128> {
     match value {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => number.as_i128(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }

@@ -5,9 +5,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use meishi_store::{Change, Include, Outcome};
+use meishi_store::{Change, Outcome};
 
-use super::{PathContact, parse, view::ContactAnswer, with_taken};
+use super::{PathContact, parse, view::ContactAnswer};
 use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
@@ -50,14 +50,7 @@ pub async fn update(
     params: Params,
     body: Fields,
 ) -> Result<Response, ApiError> {
-    let parsed = parse::fields(&body);
-    if !parsed.faults.is_empty() {
-        // An unknown contact is told before what is wrong with the fields.
-        app.store.contact(caller.account, id, Include::Nothing).await?.ok_or(ApiError::NotFound)?;
-        let faults = parsed.faults;
-        return Err(with_taken(&app, &caller, &parsed.fields, Some(id), faults).await?);
-    }
-    let change = Change::UpdateContact { id, patch: Box::new(parsed.fields) };
+    let change = Change::UpdateContact { id, patch: Box::new(parse::fields(&body)) };
     match apply_one(&app, caller.context(&app), change).await? {
         Outcome::ContactUpdated(record) => {
             let include = params.is_on_by_default("include_contact_inboxes");
