@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let data_dir = args.directory.data_dir()?;
-    let app = operator::open(&data_dir)?;
+    let app = operator::open_soon(&data_dir).await?;
     let created = control::create_account(&app, FIRST_ACCOUNT.to_owned(), true).await;
     app.store.close().await;
     match created? {

@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use anyhow::{Context as _, bail};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::config::{Config, LogFormat};
 
@@ -12,6 +12,14 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(&config.log)
         .with_context(|| format!("the log filter {:?} cannot be read", config.log))?;
+    // A single word that is no level would be taken for a module's name, and nothing be logged.
+    let is_word = !config.log.contains(['=', ',', ':']);
+    if is_word && config.log.parse::<LevelFilter>().is_err() {
+        bail!(
+            "the log filter {:?} is no level; use off, error, warn, info, debug or trace",
+            config.log
+        );
+    }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -22,6 +22,9 @@ use serde_json::Value;
 /// server that is just starting or stopping, or another command.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a server waits for a command that passes. Another server stays longer.
+const PASSING: Duration = Duration::from_millis(500);
+
 /// How long it waits between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -30,8 +33,21 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("meishi.sock")
 }
 
+/// Opens the store, or waits a little where a command that passes holds the data directory.
+pub(crate) async fn open_soon(data_dir: &Path) -> Result<App, OpenError> {
+    let begun = Instant::now();
+    loop {
+        match open(data_dir) {
+            Err(OpenError::Held(_)) if begun.elapsed() < PASSING => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Opens the store and puts the parts of the service around it.
-pub(crate) fn open(data_dir: &Path) -> Result<App, OpenError> {
+fn open(data_dir: &Path) -> Result<App, OpenError> {
     let directory = DataDirectory::hold(data_dir)?;
     let database_id = SystemRng.seed().uuid("database id", 0).to_string();
     let store = SqliteStore::open(directory, &database_id)?;

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = args.flags.load()?;
     logging::install(&config)?;
-    let app = operator::open(&config.data_dir)?;
+    let app = operator::open_soon(&config.data_dir).await?;
     let served = serve_store(&config, &app).await;
     app.store.close().await;
     served

@@ -315,6 +315,9 @@ async fn change(
     };
     let outcome = apply_one(app, cx, change(&credential)).await.map_err(|error| match error {
         ApiError::NotFound => Refusal("there is no such thing in this account".into()),
+        ApiError::HasContacts { count } => {
+            Refusal(format!("the channel still has contacts ({count}); --force removes the links"))
+        }
         error => Refusal(error.text()),
     })?;
     Ok(match outcome {

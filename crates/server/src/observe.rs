@@ -100,9 +100,11 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// Carries the route out to [`observe`], which stands before the routing.
-pub async fn note_route(matched: MatchedPath, request: Request, next: Next) -> Response {
+pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.extensions_mut().insert(matched);
+    if let Some(matched) = matched {
+        response.extensions_mut().insert(matched);
+    }
     response
 }
 

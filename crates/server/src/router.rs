@@ -65,9 +65,9 @@ pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
         .route("/api/v2/accounts/contacts/{id}", put(contacts::update::update))
         .route("/api/openapi.json", get(async move || description))
         .route("/", get(health::home))
-        .route_layer(middleware::from_fn(note_route))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(note_route))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app);

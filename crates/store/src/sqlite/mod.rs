@@ -202,7 +202,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        // The writer closes last, and so leaves no log behind.
         self.readers.close();
+        self.writer.close().await;
     }
 }
