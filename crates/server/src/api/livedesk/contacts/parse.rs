@@ -31,12 +31,10 @@ pub(super) fn fields(body: &Fields) -> ContactPatch {
     let identifier = parser.text("identifier");
     let phone_number = parser.text("phone_number");
     // An unset avatar_url beside a thumbnail is a client that sends all it knows.
-    let thumbnail = match parser.text("avatar_url") {
-        Some(Some(url)) => Some(Some(url)),
-        null_or_absent => parser.text("thumbnail").or(null_or_absent),
+    let (thumbnail_field, thumbnail) = match parser.text("avatar_url") {
+        Some(Some(url)) => ("avatar_url", Some(Some(url))),
+        null_or_absent => ("thumbnail", parser.text("thumbnail").or(null_or_absent)),
     };
-    let thumbnail_field =
-        if body.members.contains_key("avatar_url") { "avatar_url" } else { "thumbnail" };
     let name = parser.text("name");
     let first_name = parser.text("first_name");
     let last_name = parser.last_name();
@@ -238,6 +236,12 @@ impl Parser<'_> {
             }
         }
         self.canonical(&mut members, "");
+        if let Err(fault) = wrap(members.clone(), merge_patch).check(FIELD) {
+            // The pointer leads into the body, where the member stands at the top level.
+            let pointer = fault.pointer.replacen("/additional_attributes", "", 1);
+            self.faults.push(fault.at(pointer));
+            members.clear();
+        }
         nested.append(&mut members);
         let patch = match patch {
             AttributesPatch::Replace(_) => AttributesPatch::Replace(nested),

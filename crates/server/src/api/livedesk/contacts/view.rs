@@ -3,7 +3,11 @@
 use meishi_contacts::{Attributes, Availability, Contact, Inbox};
 use meishi_store::{ContactInbox, ContactRecord};
 use serde::Serialize;
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 /// A contact.
 #[derive(Debug, Serialize, ToSchema)]
@@ -11,7 +15,7 @@ use utoipa::ToSchema;
 pub struct ContactView<'a> {
     /// Profile data: `description`, `company_name`, `city`, `telegram`, `country`,
     /// `country_code`, `social_profiles` and whatever else was sent.
-    #[schema(value_type = Object, example = json!({"company_name": "ACME", "city": "Zürich"}))]
+    #[schema(schema_with = additional_attributes)]
     additional_attributes: &'a Attributes,
     /// Whether the person was last said to be there.
     #[schema(value_type = String, pattern = "^(online|offline)$", example = "offline")]
@@ -37,7 +41,7 @@ pub struct ContactView<'a> {
     #[schema(value_type = String, example = "https://example.com/avatar.png")]
     thumbnail: &'a str,
     /// Fields that the project defines.
-    #[schema(value_type = Object, example = json!({"vip_level": "platinum"}))]
+    #[schema(schema_with = custom_attributes)]
     custom_attributes: &'a Attributes,
     /// Last activity in Unix seconds; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +54,26 @@ pub struct ContactView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<ContactInboxView<'static>>, required = false)]
     contact_inboxes: Option<Vec<ContactInboxView<'a>>>,
+}
+
+fn additional_attributes() -> Object {
+    let example = json!({"company_name": "ACME", "city": "Zürich"});
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "Profile data: `description`, `company_name`, `city`, `telegram`, `country`, \
+             `country_code`, `social_profiles` and whatever else was sent.",
+        ))
+        .examples([example])
+        .build()
+}
+
+fn custom_attributes() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("Fields that the project defines."))
+        .examples([json!({"vip_level": "platinum"})])
+        .build()
 }
 
 /// How a channel addresses the contact.

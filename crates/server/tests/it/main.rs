@@ -1,0 +1,41 @@
+//! The service as its callers see it: requests in, answers out.
+//!
+//! `app.rs` starts the service on a store of its own and makes callers, `answer.rs` is what they
+//! get back, `routes.rs` walks the router's own list; the rest is one file a topic. To run the
+//! same tests on another store, change `app::open_store`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect is to stop there"
+)]
+
+mod answer;
+mod app;
+mod routes;
+mod tcp;
+
+mod auth;
+mod concurrency;
+mod conflicts;
+mod connections;
+mod create;
+mod errors;
+mod fixtures;
+mod inboxes;
+mod isolation;
+mod keys;
+mod labels;
+mod leniency;
+mod limits;
+mod list;
+mod malformed;
+mod merge;
+mod openapi;
+mod properties;
+mod roles;
+mod search;
+mod sort;
+mod update;
