@@ -41,6 +41,8 @@ pub const PAGE_SIZE: usize = 15;
 pub const MAX_PAGE_SIZE: usize = 100;
 /// Sort keys that are read of a list; further ones are ignored.
 pub const SORT_KEYS: usize = 8;
+/// Words of a misspelt `q`; one with more is near to nothing.
+pub const NEAR_WORDS: usize = 8;
 /// Labels that a list can be filtered by: 400 `malformed_request`.
 pub const LABEL_FILTERS: usize = 100;
 

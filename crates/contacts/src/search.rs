@@ -10,7 +10,7 @@ use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick,
 };
 
-use crate::{Contact, Email, Identifier, Phone};
+use crate::{Contact, Email, Identifier, Phone, limits::NEAR_WORDS};
 
 /// Folds a text: the same for all spellings that a search takes for one.
 ///
@@ -127,6 +127,7 @@ pub fn phone_digits(phone: &str) -> String {
 pub struct TextQuery {
     folded: String,
     digits: Option<String>,
+    near: bool,
 }
 
 impl TextQuery {
@@ -142,7 +143,27 @@ impl TextQuery {
             folded.chars().all(|c| matches!(c, '0'..='9' | ' ' | '+' | '-'..='/' | '(' | ')'));
         let digits =
             Some(phone_digits(&folded)).filter(|digits| like_a_phone && !digits.is_empty());
-        Some(Self { folded, digits })
+        Some(Self { folded, digits, near: false })
+    }
+
+    /// The same text, looked for in names that hold it misspelt: see [`Self::is_near`].
+    #[must_use]
+    pub fn misspelt(self) -> Self {
+        Self { near: true, ..self }
+    }
+
+    /// Whether names are searched for near matches instead of the fields for the text as written.
+    pub fn is_misspelt(&self) -> bool {
+        self.near
+    }
+
+    /// Whether a folded name has a word near to each word of the text: the same one, or with a
+    /// letter wrong, missing, too many or swapped with its neighbour, two such from eight letters
+    /// on, none below four. A text of more than [`NEAR_WORDS`] words is near to nothing.
+    pub fn is_near(&self, folded_name: &str) -> bool {
+        let words = self.folded.split(' ');
+        words.clone().count() <= NEAR_WORDS
+            && words.clone().all(|word| folded_name.split(' ').any(|other| is_near(word, other)))
     }
 
     /// The folded text that a folded field must contain; never empty.
@@ -157,8 +178,11 @@ impl TextQuery {
     }
 
     /// Whether one of name, e-mail, phone number and identifier contains the text, or the phone
-    /// number the digits. A match never reaches from one field into another.
+    /// number the digits; or the name is near to it, where that is what is asked. A match never reaches from one field into another.
     pub fn matches(&self, contact: &Contact) -> bool {
+        if self.near {
+            return self.is_near(&fold(&contact.name));
+        }
         let phone = contact.phone_number.as_ref().map(Phone::as_str);
         let texts = [
             Some(contact.name.as_str()),
@@ -174,6 +198,19 @@ impl TextQuery {
     }
 }
 
+/// Whether two words are one misspelt.
+fn is_near(word: &str, other: &str) -> bool {
+    let (letters, others) = (word.chars().count(), other.chars().count());
+    let allowed = match letters {
+        0..4 => 0,
+        4..8 => 1,
+        _ => 2,
+    };
+    // The lengths alone tell most words apart, and bound the cost of comparing the others.
+    word == other
+        || (letters.abs_diff(others) <= allowed && strsim::osa_distance(word, other) <= allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -181,6 +218,23 @@ mod tests {
 
     use super::*;
     use crate::{ContactId, UnixSeconds};
+
+    #[rstest]
+    #[case::wrong("hernandes", "Ana Hernández", true)]
+    #[case::swapped("stehpanie", "Stéphanie", true)]
+    #[case::missing("katherina scneider", "Katharina Schneider", true)]
+    #[case::too_many("mülller", "Müller", true)]
+    #[case::two_in_a_short_word("mallor", "Müller", false)]
+    #[case::in_a_word_of_three("ann", "Ana", false)]
+    #[case::as_written("ana", "Ana Müller", true)]
+    #[case::one_word_of_two("ana meier", "Ana Müller", false)]
+    #[case::han("王偉", "王伟", false)]
+    #[case::too_many_words("a b c d e f g h i", "a b c d e f g h i", false)]
+    fn near_names(#[case] q: &str, #[case] name: &str, #[case] near: bool) {
+        let mut contact = Contact::blank(ContactId(1), UnixSeconds(0));
+        contact.name = name.to_owned();
+        assert_eq!(TextQuery::parse(q).unwrap().misspelt().matches(&contact), near);
+    }
 
     #[rstest]
     #[case::width("ＴＡＲＯ　太郎", "taro 太郎")]

@@ -279,15 +279,19 @@ impl Index {
             query.labels.is_empty()
                 || row.entry.labels.iter().any(|label| labels.binary_search(label).is_ok())
         };
-        if let Some(text) = &query.text {
+        if let Some(text) = query.text.as_ref().filter(|text| !text.is_misspelt()) {
             let rows = self.texts.find(text).into_iter().filter_map(|slot| self.row(slot));
             return self.select(query, rows.filter(labelled));
+        }
+        let slots = 0..Slot::try_from(self.entries.len()).unwrap_or(Slot::MAX);
+        let rows = slots.filter_map(|slot| self.row(slot)).filter(labelled);
+        if let Some(text) = &query.text {
+            return self.select(query, rows.filter(|row| text.is_near(row.name().0)));
         }
         if query.labels.is_empty() && query.order == DEFAULT_ORDER {
             return self.latest(query);
         }
-        let slots = 0..Slot::try_from(self.entries.len()).unwrap_or(Slot::MAX);
-        self.select(query, slots.filter_map(|slot| self.row(slot)).filter(labelled))
+        self.select(query, rows)
     }
 
     /// Counts the rows and takes the slice; past the end of everything none is kept.

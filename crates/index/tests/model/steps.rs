@@ -186,7 +186,11 @@ fn order() -> impl Strategy<Value = Vec<SortKey>> {
 }
 
 pub(crate) fn query() -> impl Strategy<Value = Query> {
-    let text = one_of(&TEXTS, |text| text).prop_map(|text| TextQuery::parse(&text));
+    let text =
+        (one_of(&TEXTS, |text| text), prop::bool::weighted(0.2)).prop_map(|(text, misspelt)| {
+            let query = TextQuery::parse(&text)?;
+            Some(if misspelt { query.misspelt() } else { query })
+        });
     let size = || prop_oneof![0..6_usize, Just(100), Just(usize::MAX)];
     (prop_oneof![Just(None), text], labels(), order(), size(), size()).prop_map(
         |(text, labels, order, offset, limit)| Query {

@@ -168,3 +168,21 @@ async fn the_last_of_several_searches_counts() {
     let (_app, anna) = people().await;
     assert_eq!(anna.get(list(&[("q", "taro"), ("q", "müller")])).await.ok().names(), [JOERG]);
 }
+
+#[tokio::test]
+async fn a_misspelt_name_is_found_only_when_near_matches_are_asked_for() {
+    let (_app, anna) = people().await;
+    let near = |q: &'static str| list(&[("q", q), ("fuzzy", "true")]);
+    let answer = anna.get(list(&[("q", "jögr muler")])).await.ok();
+    assert_eq!(answer.json["meta"], json!({ "count": 0, "current_page": 1 }));
+
+    let answer = anna.get(near("jögr muler")).await.ok();
+    assert_eq!(answer.names(), [JOERG]);
+    assert_eq!(answer.json["meta"], json!({ "count": 1, "current_page": 1, "fuzzy": true }));
+
+    // What matches as written is never widened, and what is near to nothing says nothing of it.
+    let answer = anna.get(near("muller")).await.ok();
+    assert_eq!(answer.json["meta"], json!({ "count": 1, "current_page": 1 }));
+    let answer = anna.get(near("zzzzzzzz")).await.ok();
+    assert_eq!(answer.json["meta"], json!({ "count": 0, "current_page": 1 }));
+}

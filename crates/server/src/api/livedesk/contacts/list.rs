@@ -37,6 +37,10 @@ pub struct Meta {
     /// The page: a string when the call named one, the integer 1 otherwise, as the documented
     /// samples have it.
     current_page: CurrentPage,
+    /// Nothing matched as written, and these are near matches; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = true)]
+    fuzzy: Option<bool>,
 }
 
 /// The page's number in the form of the call.
@@ -61,6 +65,7 @@ pub enum CurrentPage {
     operation_id = "listContacts",
     params(
         ("q" = Option<String>, Query, description = "Part of a name, an e-mail address, a phone number or an identifier", example = "muller"),
+        ("fuzzy" = Option<bool>, Query, description = "Where nothing matches `q` as written, find names that hold it misspelt; off by default"),
         ("page" = Option<String>, Query, description = "The page, from 1; anything else counts as 1", example = "1"),
         ("page_size" = Option<i64>, Query, description = "Contacts on a page, 1 to 100, default 15; `per_page` is the same", example = 10),
         ("labels" = Option<String>, Query, description = "Titles with commas between; contacts that have any of them. `labels[]=a&labels[]=b` is the same", example = "vip,zürich"),
@@ -77,7 +82,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let (page, current_page) = page(&params);
     let limit = page_size(&params);
-    let query = Query {
+    let mut query = Query {
         text: params.get("q").and_then(TextQuery::parse),
         labels: labels(&params)?,
         order: order::parse(params.get("sort"), params.get("direction")),
@@ -85,10 +90,17 @@ pub async fn list(
     };
     let with_inboxes = params.is_on_by_default("include_contact_inboxes");
     let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
-    let found = app.directory.page(caller.account, query, include).await?;
+    let mut found = app.directory.page(caller.account, query.clone(), include).await?;
+    let mut fuzzy = None;
+    if found.total == 0 && params.is_on("fuzzy") && query.text.is_some() {
+        query.text = query.text.map(TextQuery::misspelt);
+        found = app.directory.page(caller.account, query, include).await?;
+        fuzzy = (found.total > 0).then_some(true);
+    }
     let payload =
         found.contacts.iter().map(|record| ContactView::new(record, with_inboxes)).collect();
-    Ok(Json(Answer { meta: Meta { count: found.total, current_page }, payload }).into_response())
+    Ok(Json(Answer { meta: Meta { count: found.total, current_page, fuzzy }, payload })
+        .into_response())
 }
 
 /// A number of digits; one too large to count to is the largest.
