@@ -1,6 +1,6 @@
-//! The tools the checks need beyond the Rust toolchain: cargo-deny and schemathesis.
+//! The tools the checks need beyond the Rust toolchain: cargo-deny, schemathesis and curl.
 //!
-//! Both are pinned and live in `target/tools`. Each function returns a tool that is there and is
+//! The first two are pinned and live in `target/tools`. Each function returns a tool that is there and is
 //! the pinned one, installing it first where it is not.
 
 use std::fs;
@@ -17,6 +17,7 @@ const REQUIREMENTS: &str = "xtask/schemathesis-requirements.txt";
 
 /// Installs whatever is missing.
 pub(crate) fn run() -> Result<()> {
+    ensure_curl()?;
     println!("cargo-deny: {}", cargo_deny()?.display());
     println!("schemathesis: {}", schemathesis()?.display());
     Ok(())
@@ -78,33 +79,42 @@ fn works(program: &Path) -> bool {
 }
 
 /// Makes sure that `python3` can build virtual environments. Debian keeps that in a package of its
-/// own, which root installs.
+/// own.
 fn ensure_python() -> Result<()> {
-    if python_makes_environments() {
+    let is_there =
+        || shell::probe(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_some();
+    ensure(&["python3", "python3-venv"], "schemathesis runs on Python 3.10 or later", is_there)
+}
+
+/// Makes sure that there is a `curl`: a test pastes the call that the first start prints.
+fn ensure_curl() -> Result<()> {
+    ensure(&["curl"], "a test runs the call that the first start prints", || {
+        works(Path::new("curl"))
+    })
+}
+
+/// Installs Debian packages where what they bring is missing. Only root can; anybody else is told.
+fn ensure(packages: &[&str], why: &str, is_there: impl Fn() -> bool) -> Result<()> {
+    if is_there() {
         return Ok(());
     }
+    let names = packages.join(" ");
+    let missing = format!("{why}; install it (on Debian and Ubuntu: apt-get install {names})");
     if shell::probe(shell::command("id").arg("-u")).as_deref() == Some("0") {
-        println!("installing the Debian packages python3 and python3-venv");
+        println!("installing the Debian packages {names}");
         let apt_get = || {
             let mut apt_get = shell::command("apt-get");
             apt_get.env("DEBIAN_FRONTEND", "noninteractive");
             apt_get
         };
-        shell::run(apt_get().args(["update", "--quiet"])).context(PYTHON_MISSING)?;
-        let packages = ["--yes", "--quiet", "--no-install-recommends", "python3", "python3-venv"];
-        shell::run(apt_get().arg("install").args(packages)).context(PYTHON_MISSING)?;
-        if python_makes_environments() {
+        shell::run(apt_get().args(["update", "--quiet"])).with_context(|| missing.clone())?;
+        let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+        shell::run(apt_get().args(install).args(packages)).with_context(|| missing.clone())?;
+        if is_there() {
             return Ok(());
         }
     }
-    bail!(PYTHON_MISSING);
-}
-
-const PYTHON_MISSING: &str = "python3 with the venv module is needed for schemathesis: \
-     install Python 3.10 or later (on Debian and Ubuntu: apt-get install python3 python3-venv)";
-
-fn python_makes_environments() -> bool {
-    shell::probe(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_some()
+    bail!(missing);
 }
 
 /// Whether a `--version` line like `cargo-deny 0.20.2` names this version.
