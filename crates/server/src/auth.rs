@@ -130,8 +130,9 @@ impl Credential {
         let authorization =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, value) = authorization
-            .and_then(|value| value.trim().split_once(' '))
-            .map_or(("", ""), |(scheme, value)| (scheme, value.trim()));
+            .map(str::trim)
+            .map_or(("", ""), |value| value.split_once(' ').unwrap_or((value, "")));
+        let value = value.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
             return Some(Self::Token(value.to_owned()));
         }

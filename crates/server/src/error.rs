@@ -98,7 +98,7 @@ impl ApiError {
 
     /// What is wrong, for people.
     pub(crate) fn text(&self) -> String {
-        use meishi_contacts::limits::{BODY_BYTES, HEADER_BYTES, URI_BYTES};
+        use meishi_contacts::limits::{BODY_BYTES, HEADER_BYTES, HEADERS, URI_BYTES};
         match self {
             Self::MalformedJson(malformed) => malformed.to_string(),
             Self::MalformedRequest(text) | Self::LimitExceeded(text) => text.clone(),
@@ -112,7 +112,9 @@ impl ApiError {
             Self::Timeout => "The body of the request did not arrive in time".into(),
             Self::BodyTooLarge => format!("The body must not exceed {BODY_BYTES} bytes"),
             Self::UriTooLong => format!("Path and query must not exceed {URI_BYTES} bytes"),
-            Self::HeadersTooLarge => format!("The headers must not exceed {HEADER_BYTES} bytes"),
+            Self::HeadersTooLarge => {
+                format!("There must be at most {HEADERS} headers with {HEADER_BYTES} bytes")
+            }
             Self::HasContacts { count } => {
                 let contacts = if *count == 1 { "contact" } else { "contacts" };
                 format!("The channel still has {count} {contacts}; ?force=true removes the links")

@@ -14,7 +14,7 @@ use axum::{
 };
 use meishi_contacts::{
     AccountId, KeyId,
-    limits::{HEADER_BYTES, REQUEST_ID_BYTES, URI_BYTES},
+    limits::{HEADER_BYTES, HEADERS, REQUEST_ID_BYTES, URI_BYTES},
 };
 
 use crate::{ApiError, App};
@@ -116,7 +116,7 @@ fn check_head(request: &Request) -> Result<(), ApiError> {
     }
     let headers = request.headers().iter();
     let header_bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if header_bytes > HEADER_BYTES {
+    if header_bytes > HEADER_BYTES || request.headers().len() > HEADERS {
         return Err(ApiError::HeadersTooLarge);
     }
     Ok(())

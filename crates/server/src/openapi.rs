@@ -377,14 +377,14 @@ fn error_response(error: &ApiError, description: &str) -> Response {
 fn add_samples(operation: &mut Operation) {
     let (request, answer) = match operation.operation_id.as_deref() {
         Some("createContact") => (
-            Some(include_str!("../tests/fixtures/create-request.json")),
-            include_str!("../tests/fixtures/create-response-meishi.json"),
+            Some(include_str!("../fixtures/create-request.json")),
+            include_str!("../fixtures/create-response-meishi.json"),
         ),
         Some("updateContact") => (
-            Some(include_str!("../tests/fixtures/update-request.json")),
-            include_str!("../tests/fixtures/update-response-meishi.json"),
+            Some(include_str!("../fixtures/update-request.json")),
+            include_str!("../fixtures/update-response-meishi.json"),
         ),
-        Some("listContacts") => (None, include_str!("../tests/fixtures/list-response.json")),
+        Some("listContacts") => (None, include_str!("../fixtures/list-response.json")),
         _ => return,
     };
     if let (Some(RefOr::T(body)), Some(sample)) = (&mut operation.request_body, request)

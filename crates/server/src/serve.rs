@@ -9,7 +9,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use meishi_contacts::limits::{
-    CONNECTIONS, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADER_TIMEOUT, WRITE_TIMEOUT,
+    CONNECTIONS, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADER_TIMEOUT, PARSED_HEADERS, WRITE_TIMEOUT,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -29,6 +29,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = (
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_BUFFER_BYTES)
+        .max_headers(PARSED_HEADERS)
         .keep_alive(true);
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(CONNECTIONS));

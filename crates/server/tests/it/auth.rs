@@ -131,6 +131,7 @@ async fn a_bearer_token_counts_before_the_token_header_and_that_before_basic() {
     assert_eq!(both(&bearer(&anna), other).await, 200);
     assert_eq!(both(&bearer(&bert), good).await, 403);
     assert_eq!(both("Bearer wrong", good).await, 401);
+    assert_eq!(both("Bearer", good).await, 401, "an empty token is one too");
     assert_eq!(both(&bearer(&anna), "wrong").await, 200);
     assert_eq!(both(&pair(&bert), good).await, 200);
     assert_eq!(both(&pair(&anna), other).await, 403);

@@ -189,8 +189,9 @@ async fn more_headers_than_are_read_get_a_431_too() {
         lines
     });
     connection.send(format!("GET {CONTACTS} HTTP/1.1\r\n{}{many}\r\n", headers(&anna))).await;
-    let answer = connection.answer().await;
-    assert_eq!(answer.map(|answer| answer.status), Some(431));
+    let answer = connection.answer().await.unwrap();
+    assert_eq!((answer.status, &answer.json["code"]), (431, &"headers_too_large".into()));
+    assert_eq!(answer.json["request_id"], answer.headers["x-request-id"].to_str().unwrap());
 }
 
 #[tokio::test]

@@ -9,17 +9,17 @@ use crate::{
     app::{CONTACTS, Client, INBOXES, TestApp, contact},
 };
 
-const CREATE_REQUEST: &str = include_str!("../fixtures/create-request.json");
-const CREATE_VERBATIM: &str = include_str!("../fixtures/create-request-verbatim.txt");
-const CREATE_DOCUMENTED: &str = include_str!("../fixtures/create-response-documented.json");
-const CREATE_RESPONSE: &str = include_str!("../fixtures/create-response-meishi.json");
-const UPDATE_REQUEST: &str = include_str!("../fixtures/update-request.json");
-const UPDATE_VERBATIM: &str = include_str!("../fixtures/update-request-verbatim.txt");
-const UPDATE_DOCUMENTED: &str = include_str!("../fixtures/update-response.json");
-const UPDATE_RESPONSE: &str = include_str!("../fixtures/update-response-meishi.json");
-const LIST_RESPONSE: &str = include_str!("../fixtures/list-response.json");
-const COMMENT: &str = include_str!("../fixtures/malformed-comment.txt");
-const COMMA: &str = include_str!("../fixtures/malformed-comma.txt");
+const CREATE_REQUEST: &str = include_str!("../../fixtures/create-request.json");
+const CREATE_VERBATIM: &str = include_str!("../../fixtures/create-request-verbatim.txt");
+const CREATE_DOCUMENTED: &str = include_str!("../../fixtures/create-response-documented.json");
+const CREATE_RESPONSE: &str = include_str!("../../fixtures/create-response-meishi.json");
+const UPDATE_REQUEST: &str = include_str!("../../fixtures/update-request.json");
+const UPDATE_VERBATIM: &str = include_str!("../../fixtures/update-request-verbatim.txt");
+const UPDATE_DOCUMENTED: &str = include_str!("../../fixtures/update-response.json");
+const UPDATE_RESPONSE: &str = include_str!("../../fixtures/update-response-meishi.json");
+const LIST_RESPONSE: &str = include_str!("../../fixtures/list-response.json");
+const COMMENT: &str = include_str!("../../fixtures/malformed-comment.txt");
+const COMMA: &str = include_str!("../../fixtures/malformed-comma.txt");
 
 const GERMAN: &str = "Kundendienstkanal";
 const JAPANESE: &str = "カスタマーサービスチャネル";
