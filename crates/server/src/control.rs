@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     ApiError, App,
-    api::{apply_one, rfc3339},
+    api::{apply_one, inboxes::InboxView, keys::KeyView, rfc3339},
     serve::ACCEPT_PAUSE,
 };
 
@@ -126,31 +126,12 @@ pub async fn execute(app: &App, command: Command) -> Reply {
         Command::ListInboxes { account } => {
             let account = choose(app, account).await?;
             let inboxes = app.store.inboxes(account.id).await.map_err(refuse)?;
-            let row = |inbox: meishi_contacts::Inbox| {
-                json!({
-                    "id": inbox.id,
-                    "name": inbox.name,
-                    "channel_type": inbox.channel_type,
-                    "created_at": rfc3339(inbox.created_at),
-                })
-            };
-            Ok(inboxes.into_iter().map(row).collect())
+            Ok(inboxes.into_iter().map(|inbox| json!(InboxView::from(inbox))).collect())
         }
         Command::ListKeys { account } => {
             let account = choose(app, account).await?;
             let keys = app.store.keys(account.id).await.map_err(refuse)?;
-            let row = |key: meishi_contacts::ApiKey| {
-                json!({
-                    "id": key.id,
-                    "api_key": key.api_key,
-                    "name": key.name,
-                    "role": key.role,
-                    "created_at": rfc3339(key.created_at),
-                    "expires_at": key.expires_at.map(rfc3339),
-                    "last_used_at": key.last_used_at.map(rfc3339),
-                })
-            };
-            Ok(keys.into_iter().map(row).collect())
+            Ok(keys.into_iter().map(|key| json!(KeyView::new(key, None))).collect())
         }
         Command::CreateInbox { account, id, name } => {
             let name = checked_name(&name)?;

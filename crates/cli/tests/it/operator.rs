@@ -67,7 +67,16 @@ fn keys_are_made_listed_rotated_and_revoked_with_and_without_a_server() {
         let listed = office.json(&["keys", "list"]);
         let rows = listed.as_array().unwrap();
         assert_eq!(rows.len(), 2);
-        let columns = ["id", "api_key", "name", "role", "created_at", "expires_at", "last_used_at"];
+        let columns = [
+            "id",
+            "api_key",
+            "name",
+            "role",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+            "previous_secret_until",
+        ];
         assert!(rows.iter().all(|row| members(row) == columns), "{listed}");
         assert_eq!(rows[1]["api_key"], created["api_key"]);
         assert_eq!((&rows[1]["name"], &rows[1]["role"]), (&json!("CRM sync"), &json!("agent")));

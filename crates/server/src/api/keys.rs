@@ -72,7 +72,8 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    fn new(key: ApiKey, api_secret: Option<String>) -> Self {
+    /// Shows a key, with its secret where it was just made.
+    pub(crate) fn new(key: ApiKey, api_secret: Option<String>) -> Self {
         Self {
             id: key.id.0,
             api_key: key.api_key,
