@@ -2,8 +2,8 @@
 //!
 //! There are two passes. The main one leaves out the operations that would take away the key it
 //! authenticates with. The second one runs those, with the rest of the operations on keys, under
-//! the key of an account of its own. It may revoke that key, after which every answer is a 401: the
-//! schema has those too.
+//! one of many keys of an account of its own. It may come to revoke that one, after which every
+//! answer is a 401: the schema has those too.
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,9 @@ const KEY_TAKING: [&str; 3] = [
     "POST /api/v2/accounts/keys/{id}/rotate",
 ];
 
+/// Keys of the second account.
+const KEYS: usize = 20;
+
 /// The paths of the second pass. Listing and creating keys is in, for they yield the keys' ids.
 const KEY_PATHS: &str = "^/api/v2/accounts/keys(/|$)";
 
@@ -66,18 +69,23 @@ fn serve_and_test(
     extra: &[String],
 ) -> Result<()> {
     let data = scratch.join("data");
-    let account = |command: &[&str]| {
+    let operator = |command: &[&str]| {
         let mut meishi = shell::command(meishi);
-        let printed =
-            shell::capture(meishi.args(command).args(["--json", "--data-dir"]).arg(&data))?;
-        credentials(&printed)
+        shell::capture(meishi.args(command).args(["--json", "--data-dir"]).arg(&data))
     };
 
-    let first = account(&["init"])?;
+    let first = credentials(&operator(&["init"])?)?;
     let mut serve = shell::command(meishi);
     serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
     let server = Server::start(&mut serve, log)?;
-    let second = account(&["accounts", "create", "--name", "second"])?;
+    let account = account_id(&operator(&["accounts", "create", "--name", "second"])?)?;
+    let key =
+        ["keys", "create", "--name", "fuzz", "--role", "administrator", "--account", &account];
+    // The first keys are the ones that guessed and sample ids hit; the last one calls.
+    let mut second = String::new();
+    for _ in 0..KEYS {
+        second = credentials(&operator(&key)?)?;
+    }
 
     let config = shell::root().join(CONFIG);
     let pass = |auth: &str, configured: bool, own: &[&str]| {
@@ -121,6 +129,13 @@ fn executable(messages: &str) -> Option<PathBuf> {
         let path = message.get("executable")?.as_str()?;
         (name == "meishi").then(|| path.into())
     })
+}
+
+/// The account's id in what `meishi accounts create` prints.
+fn account_id(printed: &str) -> Result<String> {
+    let value: Value = serde_json::from_str(printed).context("meishi should print JSON")?;
+    let id = value.get("account_id").and_then(Value::as_i64);
+    Ok(id.context("meishi printed no account_id")?.to_string())
 }
 
 /// The `key:secret` of the JSON object that `meishi init` and `meishi accounts create` print.
