@@ -1,10 +1,12 @@
 //! What every handler can reach.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::Store;
-use std::sync::{Mutex, PoisonError};
 
 use crate::{directory::Directory, rng::Rng};
 
