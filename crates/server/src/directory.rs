@@ -238,3 +238,68 @@ fn answer(index: Option<&Index>, query: &Query) -> Answer {
         None => Answer::Exact { ids: Vec::new(), total: 0 },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use meishi_contacts::{
+        Actor, ContactPatch, Credential, NewContact, NewKey, Role, Seed, Slice, TextQuery,
+        UnixMillis, order::DEFAULT_ORDER,
+    };
+    use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn candidates_are_checked_on_rows_before_they_are_counted_and_sliced() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::hold(folder.path()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory, "test").unwrap());
+        let (seed, at, request_id) = (Seed([1; 32]), UnixMillis(0), String::new());
+        let Credential { api_key, .. } = Credential::from_seed(&seed);
+        let key = NewKey {
+            api_key,
+            secret_hash: Credential::from_seed(&seed).secret_hash(),
+            name: "key".into(),
+            role: Role::Agent,
+            expires_at: None,
+        };
+        let account = NewAccount {
+            name: "Acme".into(),
+            inbox_name: "API".into(),
+            key,
+            at,
+            request_id: request_id.clone(),
+            seed,
+            only_first: true,
+        };
+        let account = store.create_account(account).await.unwrap().unwrap().account.id;
+        let changes = ["Anna", "Bob", "Hanna", "Joanna"].map(|name| {
+            let fields = ContactPatch { name: Some(name.into()), ..ContactPatch::default() };
+            Change::CreateContact(Box::new(NewContact { fields, link: None }))
+        });
+        let cx = Context {
+            account,
+            actor: Actor::System,
+            at,
+            request_id,
+            seed,
+            precondition: None,
+            idempotency: None,
+        };
+        store.apply(cx, changes.into(), true).await.unwrap();
+
+        let condition = Query {
+            text: TextQuery::parse("anna"),
+            labels: Vec::new(),
+            order: DEFAULT_ORDER.to_vec(),
+            slice: Slice { offset: 1, limit: 1 },
+        };
+        let candidates = [4, 3, 99, 2, 1].map(ContactId);
+        let directory = Directory::new(store);
+        let page =
+            directory.checked(account, &candidates, &condition, Include::Nothing).await.unwrap();
+        assert_eq!(page.total, 3);
+        let ids: Vec<ContactId> = page.contacts.iter().map(|record| record.contact.id).collect();
+        assert_eq!(ids, [ContactId(3)]);
+    }
+}
