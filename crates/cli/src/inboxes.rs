@@ -1,31 +1,10 @@
 //! `meishi inboxes`.
 
 use clap::Subcommand;
-use meishi_contacts::{AccountId, InboxId, limits::CHOSEN_INBOX_ID};
+use meishi_contacts::{InboxId, limits::CHOSEN_INBOX_ID};
 use meishi_server::control;
 
-use crate::{config::DirectoryFlags, operator, table};
-
-/// What every one of these commands takes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Common {
-    /// The account; needed where there are several.
-    #[arg(long, value_name = "ID", value_parser = account_id)]
-    pub(crate) account: Option<AccountId>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) directory: DirectoryFlags,
-}
-
-impl Common {
-    /// Does a command and prints what it came to.
-    pub(crate) async fn run(self, command: control::Command) -> anyhow::Result<()> {
-        let reply = operator::run(&self.directory.data_dir()?, command).await?;
-        table::print_reply(&reply, self.json)
-    }
-}
+use crate::operator::Common;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -86,8 +65,4 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
             common.run(control::Command::DeleteInbox { account, id, force }).await
         }
     }
-}
-
-fn account_id(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).ok_or_else(|| "an account's id is a number".to_owned())
 }

@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use meishi_contacts::{KeyId, Role, UnixMillis};
 use meishi_server::{api::parse_rfc3339, control};
 
-use crate::inboxes::Common;
+use crate::operator::Common;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

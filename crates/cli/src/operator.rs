@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use meishi_contacts::SystemClock;
+use meishi_contacts::{AccountId, SystemClock};
 use meishi_server::{
     App,
     control::{self, Command},
@@ -17,6 +17,8 @@ use meishi_server::{
 };
 use meishi_store::{DataDirectory, OpenError, SqliteStore};
 use serde_json::Value;
+
+use crate::{config::DirectoryFlags, table};
 
 /// How long a command waits for a process that holds the data directory and does not listen: a
 /// server that is just starting or stopping, or another command.
@@ -93,6 +95,31 @@ pub(crate) async fn run(data_dir: &Path, command: Command) -> anyhow::Result<Val
     }
 }
 
+/// What the commands on one account take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The account; needed where there are several.
+    #[arg(long, value_name = "ID", value_parser = account_id)]
+    pub(crate) account: Option<AccountId>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) directory: DirectoryFlags,
+}
+
+impl Common {
+    /// Does a command and prints what it came to.
+    pub(crate) async fn run(self, command: control::Command) -> anyhow::Result<()> {
+        let reply = run(&self.directory.data_dir()?, command).await?;
+        table::print_reply(&reply, self.json)
+    }
+}
+
 fn nobody_listens(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+}
+
+fn account_id(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).ok_or_else(|| "an account's id is a number".to_owned())
 }

@@ -20,7 +20,13 @@ macro_rules! id {
         impl $name {
             /// Reads an id from a path or a query: ASCII digits only, 1 to 2^53 - 1.
             pub fn parse(text: &str) -> Option<Self> {
-                parse_digits(text).map(Self)
+                parse(text).map(Self)
+            }
+        }
+
+        impl From<i64> for $name {
+            fn from(id: i64) -> Self {
+                Self(id)
             }
         }
 
@@ -87,7 +93,7 @@ impl Version {
 }
 
 /// ASCII digits that make an integer from 1 to [`MAX_ID`].
-fn parse_digits(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -162,6 +162,12 @@ impl Credential {
     pub fn secret_hash(&self) -> SecretHash {
         SecretHash::of(&self.api_secret)
     }
+
+    /// A key to be made that this pair opens.
+    pub fn key(&self, name: String, role: Role, expires_at: Option<UnixMillis>) -> NewKey {
+        let (api_key, secret_hash) = (self.api_key.clone(), self.secret_hash());
+        NewKey { api_key, secret_hash, name, role, expires_at }
+    }
 }
 
 impl std::fmt::Debug for Credential {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use meishi_contacts::{
-    AccountId, Actor, ChannelType, Credential, InboxId, InboxPatch, KeyId, NewInbox, NewKey, Role,
+    AccountId, Actor, ChannelType, Credential, InboxId, InboxPatch, KeyId, NewInbox, Role,
     UnixMillis, fields,
     limits::{CONTROL_BYTES, ROTATION_OVERLAP_SECONDS},
 };
@@ -148,8 +148,7 @@ pub async fn execute(app: &App, command: Command) -> Reply {
         Command::CreateKey { account, name, role, expires_at } => {
             let name = checked_name(&name)?;
             change(app, account, |credential| {
-                let (api_key, secret_hash) = (credential.api_key.clone(), credential.secret_hash());
-                Change::CreateKey(NewKey { api_key, secret_hash, name, role, expires_at })
+                Change::CreateKey(credential.key(name, role, expires_at))
             })
             .await
         }
@@ -182,13 +181,7 @@ pub async fn create_account(
     let new = NewAccount {
         name,
         inbox_name: "API".into(),
-        key: NewKey {
-            api_key: credential.api_key.clone(),
-            secret_hash: credential.secret_hash(),
-            name: "First key".into(),
-            role: Role::Administrator,
-            expires_at: None,
-        },
+        key: credential.key("First key".into(), Role::Administrator, None),
         at: app.clock.now(),
         request_id: seed.uuid("request id", 0).to_string(),
         seed,

@@ -242,8 +242,8 @@ fn answer(index: Option<&Index>, query: &Query) -> Answer {
 #[cfg(test)]
 mod tests {
     use meishi_contacts::{
-        Actor, ContactPatch, Credential, NewContact, NewKey, Role, Seed, Slice, TextQuery,
-        UnixMillis, order::DEFAULT_ORDER,
+        Actor, ContactPatch, Credential, NewContact, Role, Seed, Slice, TextQuery, UnixMillis,
+        order::DEFAULT_ORDER,
     };
     use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
 
@@ -255,14 +255,7 @@ mod tests {
         let directory = DataDirectory::hold(folder.path()).unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory, "test").unwrap());
         let (seed, at, request_id) = (Seed([1; 32]), UnixMillis(0), String::new());
-        let Credential { api_key, .. } = Credential::from_seed(&seed);
-        let key = NewKey {
-            api_key,
-            secret_hash: Credential::from_seed(&seed).secret_hash(),
-            name: "key".into(),
-            role: Role::Agent,
-            expires_at: None,
-        };
+        let key = Credential::from_seed(&seed).key("key".into(), Role::Agent, None);
         let account = NewAccount {
             name: "Acme".into(),
             inbox_name: "API".into(),

@@ -1,6 +1,10 @@
-//! The query of a URL, read strictly as text and leniently as values.
+//! The query of a URL, read strictly as text and leniently as values, and the id in its path.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use meishi_contacts::ids;
 
 use crate::{ApiError, form};
 
@@ -45,11 +49,16 @@ impl Params {
     }
 }
 
-/// The `id` of the matched path. One that cannot be decoded names nothing.
-pub(crate) async fn path_id<S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-) -> Result<String, ApiError> {
-    let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-    path.map(|path| path.0).map_err(|_| ApiError::NotFound)
+/// The id in the path. Anything but a possible one names nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct PathId<T>(pub T);
+
+impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().and_then(|path| ids::parse(&path.0)).ok_or(ApiError::NotFound)?;
+        Ok(Self(id.into()))
+    }
 }

@@ -1,10 +1,6 @@
 //! Channels: `/api/v2/accounts/inboxes` (`livedesk-wire.md` 9.8).
 
-use axum::{
-    Json,
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-};
+use axum::{Json, extract::State};
 use meishi_contacts::{
     ChannelType, Fault, FaultCode, Inbox, InboxId, InboxPatch, NewInbox, limits::CHOSEN_INBOX_ID,
 };
@@ -19,21 +15,8 @@ use crate::{
     auth::{Administrator, Reader},
     body::Fields,
     openapi::{CreateInbox, Empty, ListMeta, UpdateInbox},
-    params::{self, Params},
+    params::{Params, PathId},
 };
-
-/// The channel that the path names.
-#[derive(Debug, Clone, Copy)]
-pub struct PathInbox(InboxId);
-
-impl FromRequestParts<App> for PathInbox {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let id = params::path_id(parts, app).await?;
-        InboxId::parse(&id).map(Self).ok_or(ApiError::NotFound)
-    }
-}
 
 /// A channel.
 #[derive(Debug, Serialize, ToSchema)]
@@ -148,7 +131,7 @@ pub async fn create(
 pub async fn update(
     Administrator(caller): Administrator,
     State(app): State<App>,
-    PathInbox(id): PathInbox,
+    PathId(id): PathId<InboxId>,
     body: Fields,
 ) -> Result<Json<InboxAnswer>, ApiError> {
     let mut faults = Vec::new();
@@ -186,7 +169,7 @@ pub async fn update(
 pub async fn delete(
     Administrator(caller): Administrator,
     State(app): State<App>,
-    PathInbox(id): PathInbox,
+    PathId(id): PathId<InboxId>,
     params: Params,
 ) -> Result<Json<Empty>, ApiError> {
     let change = Change::DeleteInbox { id, force: params.is_on("force") };

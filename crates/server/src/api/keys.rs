@@ -1,13 +1,9 @@
 //! API keys: `/api/v2/accounts/keys`. A secret is in the answer to creation and rotation, and
 //! nowhere else.
 
-use axum::{
-    Json,
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-};
+use axum::{Json, extract::State};
 use meishi_contacts::{
-    ApiKey, Credential, Fault, FaultCode, KeyId, KeyPatch, NewKey, Patch, Role, UnixMillis,
+    ApiKey, Credential, Fault, FaultCode, KeyId, KeyPatch, Patch, Role, UnixMillis,
     limits::ROTATION_OVERLAP_SECONDS,
 };
 use meishi_store::{Change, Outcome};
@@ -21,21 +17,8 @@ use crate::{
     auth::Administrator,
     body::Fields,
     openapi::{CreateKey, Empty, ListMeta, RotateKey, UpdateKey},
-    params,
+    params::PathId,
 };
-
-/// The key that the path names.
-#[derive(Debug, Clone, Copy)]
-pub struct PathKey(KeyId);
-
-impl FromRequestParts<App> for PathKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let id = params::path_id(parts, app).await?;
-        KeyId::parse(&id).map(Self).ok_or(ApiError::NotFound)
-    }
-}
 
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -158,11 +141,9 @@ pub async fn create(
     };
     let cx = caller.context(&app);
     let credential = Credential::from_seed(&cx.seed);
-    let secret_hash = credential.secret_hash();
-    let Credential { api_key, api_secret } = credential;
-    let change = Change::CreateKey(NewKey { api_key, secret_hash, name, role, expires_at });
+    let change = Change::CreateKey(credential.key(name, role, expires_at));
     match apply_one(&app, cx, change).await? {
-        Outcome::KeyCreated(key) => Ok(KeyAnswer::new(key, Some(api_secret))),
+        Outcome::KeyCreated(key) => Ok(KeyAnswer::new(key, Some(credential.api_secret))),
         other => Err(unexpected(&other)),
     }
 }
@@ -183,7 +164,7 @@ pub async fn create(
 pub async fn update(
     Administrator(caller): Administrator,
     State(app): State<App>,
-    PathKey(id): PathKey,
+    PathId(id): PathId<KeyId>,
     body: Fields,
 ) -> Result<Json<KeyAnswer>, ApiError> {
     let mut faults = Vec::new();
@@ -218,7 +199,7 @@ pub async fn update(
 pub async fn rotate(
     Administrator(caller): Administrator,
     State(app): State<App>,
-    PathKey(id): PathKey,
+    PathId(id): PathId<KeyId>,
     body: Fields,
 ) -> Result<Json<KeyAnswer>, ApiError> {
     let mut faults = Vec::new();
@@ -248,7 +229,7 @@ pub async fn rotate(
 pub async fn revoke(
     Administrator(caller): Administrator,
     State(app): State<App>,
-    PathKey(id): PathKey,
+    PathId(id): PathId<KeyId>,
 ) -> Result<Json<Empty>, ApiError> {
     match apply_one(&app, caller.context(&app), Change::RevokeKey { id }).await? {
         Outcome::KeyRevoked => Ok(Json(Empty {})),

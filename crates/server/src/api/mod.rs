@@ -47,16 +47,12 @@ pub(crate) fn name(
 ) -> Option<String> {
     match members.get("name") {
         None if !required => None,
-        None | Some(Value::Null) => {
-            faults.push(Fault::new("name", FaultCode::Blank, "Name can't be blank"));
-            None
-        }
-        Some(Value::String(text)) if text.trim().is_empty() => {
-            faults.push(Fault::new("name", FaultCode::Blank, "Name can't be blank"));
-            None
-        }
-        Some(Value::String(text)) => {
+        Some(Value::String(text)) if !text.trim().is_empty() => {
             fields::short_text("name", text).map_err(|fault| faults.push(fault)).ok()
+        }
+        None | Some(Value::Null | Value::String(_)) => {
+            faults.push(Fault::new("name", FaultCode::Blank, "Name can't be blank"));
+            None
         }
         Some(_) => {
             faults.push(Fault::invalid("name", "must be a string"));

@@ -12,8 +12,20 @@ use super::{
 };
 use crate::{ChangeError, Missing, Outcome};
 
-const COLUMNS: &str = "account_id, id, api_key, name, role, created_at, expires_at, last_used_at, \
-     previous_until, secret_hash, previous_hash";
+/// The start of every statement that reads keys, in the order in which [`stored`] reads them. The
+/// statements are constants, since a request begins with one.
+macro_rules! select {
+    ($($rest:literal),+) => {
+        concat!(
+            $(
+                "SELECT account_id, id, api_key, name, role, created_at, expires_at, last_used_at,
+                   previous_until, secret_hash, previous_hash
+                 FROM api_keys ",
+                $rest
+            ),+
+        )
+    };
+}
 
 /// Makes a key.
 pub(super) fn create(ledger: &mut Ledger<'_>, new: &NewKey) -> Result<Outcome, Stop> {
@@ -138,7 +150,7 @@ pub(super) fn by_name(
     api_key: &str,
 ) -> rusqlite::Result<Option<StoredKey>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE api_key = ?1"))?
+        .prepare_cached(select!("WHERE api_key = ?1"))?
         .query_row(params![api_key], stored)
         .optional()
 }
@@ -149,11 +161,9 @@ pub(super) fn by_secret(
     secret: &SecretHash,
 ) -> rusqlite::Result<Option<StoredKey>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM api_keys WHERE secret_hash = ?1
-             UNION ALL
-             SELECT {COLUMNS} FROM api_keys WHERE previous_hash = ?1
-             LIMIT 1"
+        .prepare_cached(select!(
+            "WHERE secret_hash = ?1 UNION ALL ",
+            "WHERE previous_hash = ?1 LIMIT 1"
         ))?
         .query_row(params![secret.0], stored)
         .optional()
@@ -162,9 +172,7 @@ pub(super) fn by_secret(
 /// The account's keys, by id.
 pub(super) fn list(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<ApiKey>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM api_keys WHERE account_id = ?1 ORDER BY id"
-        ))?
+        .prepare_cached(select!("WHERE account_id = ?1 ORDER BY id"))?
         .query_map(params![account.0], |row| stored(row).map(|stored| stored.key))?
         .collect()
 }
@@ -212,9 +220,7 @@ pub(super) fn insert(
 fn expect(ledger: &Ledger<'_>, id: KeyId) -> Result<StoredKey, Stop> {
     let found = ledger
         .connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM api_keys WHERE account_id = ?1 AND id = ?2"
-        ))?
+        .prepare_cached(select!("WHERE account_id = ?1 AND id = ?2"))?
         .query_row(params![ledger.cx.account.0, id.0], stored)
         .optional()?;
     found.ok_or_else(|| ChangeError::NotFound(Missing::Key).into())

@@ -1,14 +1,15 @@
 //! `DELETE /api/v2/accounts/contacts/:id`.
 
 use axum::{Json, extract::State};
+use meishi_contacts::ContactId;
 use meishi_store::{Change, Outcome};
 
-use super::PathContact;
 use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
     auth::Agent,
     openapi::Empty,
+    params::PathId,
 };
 
 /// Delete a contact
@@ -25,7 +26,7 @@ use crate::{
 pub async fn delete(
     Agent(caller): Agent,
     State(app): State<App>,
-    PathContact(id): PathContact,
+    PathId(id): PathId<ContactId>,
 ) -> Result<Json<Empty>, ApiError> {
     match apply_one(&app, caller.context(&app), Change::DeleteContact { id }).await? {
         Outcome::ContactDeleted => Ok(Json(Empty {})),

@@ -1,18 +1,19 @@
 //! `GET` and `POST /api/v2/accounts/contacts/:id/labels` (`chatwoot-wire.md` 3.2).
 
 use axum::{Json, extract::State};
-use meishi_contacts::Label;
+use meishi_contacts::{ContactId, Label};
 use meishi_store::{Change, Include, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{PathContact, parse};
+use super::parse;
 use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
     auth::{Agent, Reader},
     body::Fields,
     openapi::SetLabels,
+    params::PathId,
 };
 
 /// A contact's labels.
@@ -35,7 +36,7 @@ pub struct Labels {
 pub async fn read(
     Reader(caller): Reader,
     State(app): State<App>,
-    PathContact(id): PathContact,
+    PathId(id): PathId<ContactId>,
 ) -> Result<Json<Labels>, ApiError> {
     let found = app.store.contact(caller.account, id, Include::Nothing).await?;
     Ok(Json(Labels { payload: found.ok_or(ApiError::NotFound)?.contact.labels }))
@@ -60,7 +61,7 @@ pub async fn read(
 pub async fn set(
     Agent(caller): Agent,
     State(app): State<App>,
-    PathContact(id): PathContact,
+    PathId(id): PathId<ContactId>,
     body: Fields,
 ) -> Result<Json<Labels>, ApiError> {
     let labels = match parse::labels(&body) {

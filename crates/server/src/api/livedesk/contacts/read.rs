@@ -5,10 +5,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use meishi_contacts::ContactId;
 use meishi_store::Include;
 
-use super::{PathContact, view::ContactAnswer};
-use crate::{ApiError, App, auth::Reader, params::Params};
+use super::view::ContactAnswer;
+use crate::{
+    ApiError, App,
+    auth::Reader,
+    params::{Params, PathId},
+};
 
 /// Read a contact
 #[utoipa::path(
@@ -28,7 +33,7 @@ use crate::{ApiError, App, auth::Reader, params::Params};
 pub async fn read(
     Reader(caller): Reader,
     State(app): State<App>,
-    PathContact(id): PathContact,
+    PathId(id): PathId<ContactId>,
     params: Params,
 ) -> Result<Response, ApiError> {
     let with_inboxes = params.is_on_by_default("include_contact_inboxes");

@@ -5,16 +5,17 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use meishi_contacts::ContactId;
 use meishi_store::{Change, Outcome};
 
-use super::{PathContact, parse, view::ContactAnswer};
+use super::{parse, view::ContactAnswer};
 use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
     auth::Agent,
     body::Fields,
     openapi::UpdateContact,
-    params::Params,
+    params::{Params, PathId},
 };
 
 /// Update a contact
@@ -46,7 +47,7 @@ use crate::{
 pub async fn update(
     Agent(caller): Agent,
     State(app): State<App>,
-    PathContact(id): PathContact,
+    PathId(id): PathId<ContactId>,
     params: Params,
     body: Fields,
 ) -> Result<Response, ApiError> {
