@@ -10,6 +10,7 @@
 mod change;
 mod context;
 mod error;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ pub use crate::{
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
     context::{Context, Idempotency, Include, NewAccount},
     error::{OpenError, StoreError},
+    postgres::DatabaseUrl,
     sqlite::{DataDirectory, SqliteStore},
 };
 
