@@ -79,4 +79,78 @@ pub enum OpenError {
         /// What the database says.
         reason: String,
     },
+    /// The database URL is not PostgreSQL's.
+    #[error(
+        "the database URL does not begin with postgres:// or postgresql://; give --database one \
+         that does"
+    )]
+    UnknownScheme,
+    /// The database URL cannot be read.
+    #[error("the database URL cannot be used ({reason}); correct it in --database")]
+    Url {
+        /// What is wrong with it; never a piece of it that may be the password.
+        reason: String,
+    },
+    /// Nothing answers where the database should be.
+    #[error(
+        "the database {database} cannot be reached ({reason}); start its server or correct the \
+         host and the port in --database"
+    )]
+    Unreachable {
+        /// Its URL without the password.
+        database: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The server does not let this user in.
+    #[error(
+        "the database {database} refuses the connection ({reason}); correct the user and the \
+         password in --database"
+    )]
+    Refused {
+        /// Its URL without the password.
+        database: String,
+        /// What the server says.
+        reason: String,
+    },
+    /// The server has no database of that name.
+    #[error(
+        "the database {database} does not exist; make it with CREATE DATABASE or correct the name \
+         in --database"
+    )]
+    NoDatabase {
+        /// Its URL without the password.
+        database: String,
+    },
+    /// There is no encrypted connection, or none to a server that is trusted.
+    #[error(
+        "the database {database} cannot be reached with TLS as asked for ({reason}); correct the \
+         server's certificate or sslmode and sslrootcert in --database"
+    )]
+    Tls {
+        /// Its URL without the password.
+        database: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The server, the database or the role is not one that Meishi can work with.
+    #[error(
+        "the database {database} cannot be used ({reason}); {remedy}, or choose another one with --database"
+    )]
+    Unsuitable {
+        /// Its URL without the password.
+        database: String,
+        /// What it lacks.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// Anything else that the server or the driver says.
+    #[error("the database {database} cannot be opened ({reason}); its server's log may tell more")]
+    Failed {
+        /// Its URL without the password.
+        database: String,
+        /// What they say.
+        reason: String,
+    },
 }

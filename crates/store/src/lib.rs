@@ -13,6 +13,7 @@ mod change;
 mod context;
 mod error;
 mod ledger;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ pub use crate::{
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
     context::{Context, Idempotency, Include, NewAccount},
     error::{OpenError, StoreError},
+    postgres::DatabaseUrl,
     sqlite::{DataDirectory, SqliteStore},
 };
 
