@@ -98,7 +98,7 @@ impl PostgresStore {
         T: Send,
         F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, Error>> + Send + Sync,
     {
-        for _ in 0..self.sessions.size() {
+        for _ in 0..self.sessions.max_size() {
             let session = self.session().await?;
             match work(&session).await {
                 Err(error) if error.is_lost() => {

@@ -80,9 +80,10 @@ impl Sessions {
     /// The statements that begin a lane's transaction.
     pub(super) fn begin(&self) -> String {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;";
-        match self.pooled {
-            true => format!("{begin} {}", settings("SET LOCAL", self.synchronous)),
-            false => begin.to_owned(),
+        if self.pooled {
+            format!("{begin} {}", settings("SET LOCAL", self.synchronous))
+        } else {
+            begin.to_owned()
         }
     }
 
@@ -92,7 +93,7 @@ impl Sessions {
     }
 
     /// How many connections there are at most.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn max_size(&self) -> usize {
         self.pool.status().max_size
     }
 
