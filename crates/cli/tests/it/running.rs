@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use meishi_test_postgres::{Cluster, Database};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,14 +24,26 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A directory of a test's own, in which every program runs, with the place of the data below it.
+/// A directory of a test's own, in which every program runs. The data is below it, or in a
+/// PostgreSQL database.
 pub(crate) struct Place {
     home: TempDir,
+    postgres: Option<Database>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), postgres: None }
+    }
+
+    /// A place whose programs are given an empty PostgreSQL database by their environment.
+    pub(crate) fn on(cluster: &Cluster) -> Self {
+        Self { postgres: Some(cluster.create_database()), ..Self::new() }
+    }
+
+    /// The URL of its PostgreSQL database.
+    pub(crate) fn url(&self) -> &str {
+        self.postgres.as_ref().expect("a place on PostgreSQL").url()
     }
 
     /// The directory that programs run in.
@@ -52,6 +65,9 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meishi"));
         // A backtrace would be seen if there could be one.
         command.env_clear().env("RUST_BACKTRACE", "1").current_dir(self.home()).args(args);
+        if let Some(database) = &self.postgres {
+            command.env("MEISHI_DATABASE_URL", database.url());
+        }
         command.stdin(Stdio::null());
         command
     }
