@@ -50,13 +50,20 @@ impl Tables {
     /// A database of PostgreSQL's, once the transactions that are under way in it have ended: a
     /// commit that a killed server sent may still be at work. Nobody writes to it from then on.
     pub(super) fn of_server(url: &str) -> Self {
+        let tables = Self::in_use(url);
+        if let Self::Postgres(runtime, client) = &tables {
+            let wait = client.batch_execute("BEGIN; SELECT 1 FROM counters FOR UPDATE");
+            runtime.block_on(wait).unwrap();
+        }
+        tables
+    }
+
+    /// A database of PostgreSQL's, whatever else goes on in it.
+    pub(super) fn in_use(url: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute("BEGIN; SELECT 1 FROM counters FOR UPDATE").await.unwrap();
-            client
-        });
+        let (client, connection) =
+            runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("a connection");
+        runtime.spawn(connection);
         Self::Postgres(runtime, client)
     }
 
