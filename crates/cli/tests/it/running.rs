@@ -13,7 +13,10 @@ use meishi_test_postgres::{Cluster, Database};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::{Client, Credential};
+use crate::{
+    client::{Client, Credential},
+    tables::Tables,
+};
 
 /// How long anything may take that is not itself measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +42,33 @@ impl Place {
     /// A place whose programs are given an empty PostgreSQL database by their environment.
     pub(crate) fn on(cluster: &Cluster) -> Self {
         Self { postgres: Some(cluster.create_database()), ..Self::new() }
+    }
+
+    /// A place of either kind.
+    pub(crate) fn both() -> [Self; 2] {
+        [Self::new(), Self::on(Cluster::shared())]
+    }
+
+    pub(crate) fn is_on_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// Whether a program names the place of the data so.
+    pub(crate) fn is_named(&self, text: &str) -> bool {
+        match &self.postgres {
+            Some(database) => {
+                text.starts_with("postgres://") && text.ends_with(&format!("/{}", database.name()))
+            }
+            None => text == "./meishi-data",
+        }
+    }
+
+    /// What is in its database, while no server writes to it.
+    pub(crate) fn tables(&self) -> Tables {
+        match &self.postgres {
+            Some(database) => Tables::of_server(database.url()),
+            None => Tables::of_file(&self.database()),
+        }
     }
 
     /// The URL of its PostgreSQL database.
@@ -159,6 +189,11 @@ impl Server {
         let base = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first:?}"));
         base.clone_into(&mut server.base);
         server
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn client(&self, credential: &Credential) -> Client {

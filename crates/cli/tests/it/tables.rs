@@ -10,22 +10,22 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls, types::Type};
 
 /// A database that is only read.
-pub(super) enum Tables {
+pub(crate) enum Tables {
     Sqlite(Connection),
     Postgres(Runtime, Client),
 }
 
 /// What a row has in its columns.
-pub(super) struct Row(Vec<Value>);
+pub(crate) struct Row(Vec<Value>);
 
 impl Row {
-    pub(super) fn get<T: DeserializeOwned>(&self, column: usize) -> T {
+    pub(crate) fn get<T: DeserializeOwned>(&self, column: usize) -> T {
         let value = self.0[column].clone();
         serde_json::from_value(value).unwrap_or_else(|e| panic!("{e}: {column} of {:?}", self.0))
     }
 
     /// A yes or no, for which SQLite has numbers.
-    pub(super) fn is_true(&self, column: usize) -> bool {
+    pub(crate) fn is_true(&self, column: usize) -> bool {
         match &self.0[column] {
             Value::Bool(yes) => *yes,
             number => number == 1,
@@ -35,7 +35,7 @@ impl Row {
 
 impl Tables {
     /// A file of SQLite's, which must be sound.
-    pub(super) fn of_file(path: &Path) -> Self {
+    pub(crate) fn of_file(path: &Path) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let connection = Connection::open_with_flags(path, flags).unwrap();
         connection.pragma_update(None, "query_only", true).unwrap();
@@ -49,7 +49,7 @@ impl Tables {
 
     /// A database of PostgreSQL's, once the transactions that are under way in it have ended: a
     /// commit that a killed server sent may still be at work. Nobody writes to it from then on.
-    pub(super) fn of_server(url: &str) -> Self {
+    pub(crate) fn of_server(url: &str) -> Self {
         let tables = Self::in_use(url);
         if let Self::Postgres(runtime, client) = &tables {
             let wait = client.batch_execute("BEGIN; SELECT 1 FROM counters FOR UPDATE");
@@ -59,7 +59,7 @@ impl Tables {
     }
 
     /// A database of PostgreSQL's, whatever else goes on in it.
-    pub(super) fn in_use(url: &str) -> Self {
+    pub(crate) fn in_use(url: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (client, connection) =
             runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("a connection");
@@ -68,7 +68,7 @@ impl Tables {
     }
 
     /// The rows of a statement, whose one parameter is an account where it has one.
-    pub(super) fn rows(&self, statement: &str, account: Option<i64>) -> Vec<Row> {
+    pub(crate) fn rows(&self, statement: &str, account: Option<i64>) -> Vec<Row> {
         match self {
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare(statement).unwrap();

@@ -12,10 +12,11 @@ use std::{
 use meishi_test_postgres::Cluster;
 use serde_json::{Value, json};
 
-use super::{check::check_database, record::Database, tables::Tables};
+use super::{check::check_database, record::Database};
 use crate::{
     client::{Client, Credential},
     running::{PATIENCE, Place, Server},
+    tables::Tables,
 };
 
 /// How long the others may be held up.
@@ -118,7 +119,7 @@ fn a_server_that_freezes_amid_a_transaction_holds_nobody_up_for_long_and_answers
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
 
-    let database = Database::read(&Tables::of_server(place.url()));
+    let database = Database::read(&place.tables());
     check_database(&database, &mut []);
     let mut there: BTreeMap<&str, usize> = BTreeMap::new();
     for card in database.accounts[&credential.account].state.contacts.values() {

@@ -2,8 +2,8 @@
 //! is there by half, and tables, counters, events and search tell the same.
 //!
 //! `world.rs` is what a client believes, `writer.rs` the client, `round.rs` lets clients write and
-//! kills. `tables.rs` reads either kind of database, `record.rs` what its tables hold, `replay.rs`
-//! folds its events, `check.rs` compares all of them. The tests with one server are here, those with
+//! kills. `record.rs` reads what the tables of a database hold, `replay.rs` folds its events,
+//! `check.rs` compares all of them. The tests with one server are here, those with
 //! two on one PostgreSQL in `pair.rs` and, where one is not killed but frozen, `frozen.rs`. `MEISHI_CRASH_ROUNDS` and `MEISHI_CRASH_SEED` make a run
 //! longer or another one.
 //!
@@ -16,7 +16,6 @@ mod pair;
 mod record;
 mod replay;
 mod round;
-mod tables;
 mod world;
 mod writer;
 
@@ -29,12 +28,12 @@ use self::{
     check::{check_answers, check_database},
     record::Database,
     round::{Round, clients},
-    tables::Tables,
     writer::Writer,
 };
 use crate::{
     client::Credential,
     running::{Place, Server, setting},
+    tables::Tables,
 };
 
 const ROUNDS: u64 = 24;
@@ -82,21 +81,20 @@ fn every_acknowledged_write_outlives_kill_9_and_nothing_is_there_by_half() {
     check_answers(&server, &writers, &mut rng);
     server.stop();
     // A clean end, and the starts before it, wrote nothing of their own.
-    check_database(&Database::read(&Tables::of_file(&place.database())), &mut writers);
+    check_database(&Database::read(&place.tables()), &mut writers);
 }
 
 #[test]
 fn a_first_start_that_is_killed_leaves_what_the_next_one_can_use() {
-    kill_first_starts(Place::new, |place| Tables::of_file(&place.database()));
+    kill_first_starts(Place::new);
 }
 
 #[test]
 fn a_first_start_that_is_killed_on_postgresql_leaves_what_the_next_one_can_use() {
-    let place = || Place::on(Cluster::shared());
-    kill_first_starts(place, |place| Tables::of_server(place.url()));
+    kill_first_starts(|| Place::on(Cluster::shared()));
 }
 
-fn kill_first_starts(place: impl Fn() -> Place, tables: impl Fn(&Place) -> Tables) {
+fn kill_first_starts(place: impl Fn() -> Place) {
     let mut rng = Rng::with_seed(number("MEISHI_CRASH_SEED", SEED));
     for _ in 0..number("MEISHI_CRASH_ROUNDS", ROUNDS) {
         let place = place();
@@ -115,7 +113,7 @@ fn kill_first_starts(place: impl Fn() -> Place, tables: impl Fn(&Place) -> Table
         };
         assert_eq!(server.client(&credential).create(1, "anna@x.test"), 1);
         server.stop();
-        check_database(&Database::read(&tables(&place)), &mut []);
+        check_database(&Database::read(&place.tables()), &mut []);
     }
 }
 

@@ -10,7 +10,6 @@ use super::{
     kill_while_starting, number,
     record::Database,
     round::{Round, clients},
-    tables::Tables,
     writer::Writer,
     writers,
 };
@@ -33,9 +32,7 @@ fn two_servers_on_one_postgresql_lose_nothing_when_one_is_killed_or_the_database
     let place = Place::on(&cluster);
     let mut writers = writers(&place, &mut rng);
     let mut servers = vec![place.serve(&[]), place.serve(&[])];
-    let look = |writers: &mut [Writer]| {
-        check_database(&Database::read(&Tables::of_server(place.url())), writers)
-    };
+    let look = |writers: &mut [Writer]| check_database(&Database::read(&place.tables()), writers);
 
     for round in 0..rounds {
         let answered = if round % CRASH_EVERY == CRASH_EVERY - 1 {

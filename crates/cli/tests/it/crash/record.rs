@@ -8,7 +8,7 @@ use meishi_contacts::{
     Version, event::KeyCard,
 };
 
-use super::tables::{Row, Tables};
+use crate::tables::{Row, Tables};
 
 /// What an account is, whether read from its tables or folded from its events.
 #[derive(Debug, Clone, PartialEq, Default)]
