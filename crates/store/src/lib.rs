@@ -10,6 +10,7 @@
 mod change;
 mod context;
 mod error;
+pub mod examine;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ pub use crate::{
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
     context::{Context, Idempotency, Include, NewAccount},
     error::{OpenError, StoreError},
+    examine::Finding,
     sqlite::{DataDirectory, SqliteStore},
 };
 
@@ -171,6 +173,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which database this is.
     async fn database(&self) -> Result<Database, StoreError>;
+
+    /// Looks whether what must be true of the data is: [`examine::CHECKS`] and what the database
+    /// alone knows, all at one moment, while changes go on. `now` is what the clock shows.
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError>;
 
     /// Whether reads and writes get through.
     async fn ready(&self) -> Result<(), StoreError>;

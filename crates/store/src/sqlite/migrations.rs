@@ -30,7 +30,7 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
     let not_writable = |reason: String| OpenError::NotWritable { path: path.to_owned(), reason };
     make_private(path).map_err(|error| not_writable(error.to_string()))?;
     let mut connection = Connection::open(path).map_err(|error| not_writable(error.to_string()))?;
-    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    let known = number(migrations);
     let found = schema(&connection, path)?;
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
@@ -50,6 +50,15 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
             .map_err(|error| damaged(path, &error))?;
     }
     Ok(connection)
+}
+
+/// The schema's number that this version knows.
+pub(super) fn known() -> i64 {
+    number(&MIGRATIONS)
+}
+
+fn number(migrations: &[&str]) -> i64 {
+    i64::try_from(migrations.len()).unwrap_or(i64::MAX)
 }
 
 /// Makes the file, for its owner only; SQLite gives its log the file's own mode.

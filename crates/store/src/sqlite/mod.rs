@@ -1,18 +1,19 @@
 //! The store inside the binary: one SQLite file, one writer thread, readers beside it.
 //!
 //! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
-//! `directory.rs` and `migrations.rs` open the file; the other files hold the statements, one file
-//! a noun. `changes.rs` is where a `Change` meets its statements.
+//! `long_reads.rs` those that take seconds; `directory.rs` and `migrations.rs` open the file; the other files hold the statements, one file a noun. `changes.rs` is where a `Change` meets its statements.
 
 mod accounts;
 mod changes;
 mod contacts;
 mod directory;
 mod events;
+mod examine;
 mod idempotency;
 mod inboxes;
 mod keys;
 mod labels;
+mod long_reads;
 mod migrations;
 mod readers;
 mod row;
@@ -28,11 +29,12 @@ use meishi_contacts::{
 };
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError,
+    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Finding,
+    Include, NewAccount, OpenError, Snapshot, Store, StoreError,
 };
 
 pub use directory::DataDirectory;
+use long_reads::LongReads;
 use readers::Readers;
 use writer::Writer;
 
@@ -41,6 +43,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    long_reads: LongReads,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
 }
@@ -56,7 +59,8 @@ impl SqliteStore {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        Ok(Self { path, writer, readers, _directory: directory })
+        let long_reads = LongReads::new(path.clone());
+        Ok(Self { path, writer, readers, long_reads, _directory: directory })
     }
 }
 
@@ -196,6 +200,12 @@ impl Store for SqliteStore {
         self.readers.read(accounts::database)
     }
 
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
+        let path = self.path.clone();
+        let all = move |connection: &_| examine::all(connection, &path, now);
+        self.long_reads.run(move |connection| all(connection).map_err(|e| store_error(&e))).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))?;
         self.writer.call(|_| Ok(())).await
@@ -203,6 +213,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         // The writer closes last, and so leaves no log behind.
+        self.long_reads.close().await;
         self.readers.close();
         self.writer.close().await;
     }

@@ -2,6 +2,7 @@
 
 mod directory;
 mod durability;
+mod examine;
 mod rows;
 mod writer;
 
