@@ -1,9 +1,11 @@
 //! The store inside the binary: one SQLite file, one writer thread, readers beside it.
 //!
 //! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
-//! `long_reads.rs` those that take seconds; `directory.rs` and `migrations.rs` open the file; the other files hold the statements, one file a noun. `changes.rs` is where a `Change` meets its statements.
+//! `long_reads.rs` those that take seconds; `directory.rs` and `migrations.rs` open the file,
+//! `backup.rs` and `restore.rs` copy it; the other files hold the statements, one file a noun. `changes.rs` is where a `Change` meets its statements.
 
 mod accounts;
+mod backup;
 mod changes;
 mod contacts;
 mod directory;
@@ -15,7 +17,9 @@ mod keys;
 mod labels;
 mod long_reads;
 mod migrations;
+mod partial;
 mod readers;
+mod restore;
 mod row;
 mod snapshot;
 mod writer;
@@ -29,13 +33,14 @@ use meishi_contacts::{
 };
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Finding,
-    Include, NewAccount, OpenError, Snapshot, Store, StoreError,
+    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
+    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError,
 };
 
 pub use directory::DataDirectory;
 use long_reads::LongReads;
 use readers::Readers;
+pub use restore::{RestoreError, Restored, restore};
 use writer::Writer;
 
 /// A [`Store`] on one SQLite file.
@@ -204,6 +209,11 @@ impl Store for SqliteStore {
         let path = self.path.clone();
         let all = move |connection: &_| examine::all(connection, &path, now);
         self.long_reads.run(move |connection| all(connection).map_err(|e| store_error(&e))).await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<Backup, BackupError> {
+        let file = file.to_owned();
+        self.long_reads.run(move |connection| backup::write(connection, &file)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
