@@ -154,14 +154,10 @@ async fn serving(app: &App, data_dir: &Path) -> anyhow::Result<String> {
     for account in &accounts {
         contacts += app.store.counts(account.id).await?.map_or(0, |counts| counts.contacts);
     }
-    let plural = |number: i64, noun: &str| match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    };
     Ok(format!(
         "serving {} with {} from {}\n",
-        plural(i64::try_from(accounts.len())?, "account"),
-        plural(contacts, "contact"),
+        table::plural(i64::try_from(accounts.len())?, "account"),
+        table::plural(contacts, "contact"),
         data_dir.display()
     ))
 }
