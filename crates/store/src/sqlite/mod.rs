@@ -2,7 +2,8 @@
 //!
 //! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
 //! `long_reads.rs` those that take seconds; `directory.rs` and `migrations.rs` open the file,
-//! `backup.rs` and `restore.rs` copy it; the other files hold the statements, one file a noun. `changes.rs` is where a `Change` meets its statements.
+//! `backup.rs` and `restore.rs` copy it; the other files hold the statements, one file a noun.
+//! `changes.rs` is where a `Change` meets its statements.
 
 mod accounts;
 mod backup;
