@@ -21,10 +21,10 @@ link AS (
 INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind, subject_id, body)
 SELECT :account, 1000 + id, 1764000000000, 'key', 1, md5(id::text), 'contact.created', id,
   '{"contact_created":{"contact":{"id":' || id || ',"version":1,"name":"Anna Meier ' || id
-  || '","first_name":null,"last_name":null,"email":"anna.' || id
+  || '","first_name": null,"last_name": null,"email":"anna.' || id
   || '@example.com","phone_number":"+491' || lpad(id::text, 9, '0') || '","identifier":"user-'
-  || id || '","thumbnail":"","availability_status":"offline","blocked":false,'
+  || id || '","thumbnail":"","availability_status":"offline","blocked": false,'
   || '"additional_attributes":{"city":"Berlin","company_name":"ACME"},"custom_attributes":'
-  || '{"plan":"pro","seats":' || id || '},"last_activity_at":null,"created_at":1764000000,'
+  || '{"plan":"pro","seats":' || id || '},"last_activity_at": null,"created_at":1764000000,'
   || '"labels":[]},"contact_inboxes":[{"inbox_id":1,"source_id":"' || md5(id::text) || '"}]}}'
 FROM new;

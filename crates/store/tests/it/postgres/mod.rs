@@ -1,5 +1,7 @@
 //! The PostgreSQL store: the contract, and what only a server that several share can promise.
 
+mod examine;
+
 use std::sync::Arc;
 
 use meishi_store::{DatabaseUrl, OpenError, PostgresOptions, PostgresStore, Store};
