@@ -109,7 +109,7 @@ impl Config {
             pooled: self.database_pooled,
             replica: replica.map(|Secret(url)| DatabaseUrl::parse(url)).transpose()?,
         };
-        Ok(Place::Postgres(Box::new(DatabaseUrl::parse(url)?), options))
+        Ok(Place::Postgres(Box::new(DatabaseUrl::parse(url)?), Box::new(options)))
     }
 }
 

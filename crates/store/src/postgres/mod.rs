@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod examine;
 mod inboxes;
+mod key_cache;
 mod keys;
 mod lanes;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use crate::{
 
 pub use connect::DatabaseUrl;
 use error::Error;
+use key_cache::{By, KeyCache};
 use lanes::Lanes;
 use session::{Session, Sessions};
 
@@ -69,6 +71,7 @@ pub struct PostgresStore {
     /// The replica's.
     lagging: Option<Sessions>,
     lanes: Arc<Lanes>,
+    key_cache: KeyCache,
 }
 
 impl PostgresStore {
@@ -105,7 +108,7 @@ impl PostgresStore {
         let sessions = pool(url)?;
         let lagging = options.replica.as_ref().map(pool).transpose()?;
         let lanes = Lanes::new(sessions.clone(), connections / 2);
-        Ok(Self { sessions, lagging, lanes })
+        Ok(Self { sessions, lagging, lanes, key_cache: KeyCache::default() })
     }
 
     /// Runs a read. A connection that turns out to be gone is no failure yet: it is read again on
@@ -128,6 +131,32 @@ impl PostgresStore {
             }
         }
         work(&self.session().await?).await.map_err(StoreError::from)
+    }
+
+    /// A key that is known, or that the database knows.
+    async fn key(&self, by: By) -> Result<Option<StoredKey>, StoreError> {
+        let begun = match self.key_cache.get(&by) {
+            Ok(_) if self.sessions.is_closed() => return Err(closed()),
+            Ok(key) => return Ok(Some(key)),
+            Err(begun) => begun,
+        };
+        let asked = Arc::new(by.clone());
+        let found = self
+            .read(move |session| {
+                let asked = Arc::clone(&asked);
+                async move {
+                    match &*asked {
+                        By::Name(name) => keys::by_name(session, name).await,
+                        By::Secret(hash) => keys::by_secret(session, hash).await,
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        if let Some(key) = &found {
+            self.key_cache.keep(by, key, begun);
+        }
+        Ok(found)
     }
 
     /// Reads contacts from the replica, where there is one and it answers.
@@ -210,7 +239,12 @@ impl Store for PostgresStore {
         if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
             return Err(StoreError::TooManyChanges);
         }
-        self.lanes.call(Call { cx, changes, atomic }).await
+        let changes_keys = changes.iter().any(Change::is_of_a_key);
+        let applied = self.lanes.call(Call { cx, changes, atomic }).await;
+        if changes_keys {
+            self.key_cache.forget();
+        }
+        applied
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
@@ -223,22 +257,17 @@ impl Store for PostgresStore {
         id: KeyId,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.read(move |session| keys::touch(session, account, id, at).boxed()).await
+        let touched = self.read(move |session| keys::touch(session, account, id, at).boxed()).await;
+        self.key_cache.forget();
+        touched
     }
 
     async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
-        let api_key: Arc<str> = api_key.into();
-        self.read(move |session| {
-            let api_key = Arc::clone(&api_key);
-            async move { keys::by_name(session, &api_key).await }.boxed()
-        })
-        .await
+        self.key(By::Name(api_key.to_owned())).await
     }
 
     async fn key_by_secret(&self, secret: &SecretHash) -> Result<Option<StoredKey>, StoreError> {
-        let secret = *secret;
-        self.read(move |session| async move { keys::by_secret(session, &secret).await }.boxed())
-            .await
+        self.key(By::Secret(secret.0)).await
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
