@@ -5,6 +5,8 @@
 
 mod failure;
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod tests;
 mod tls;
 
