@@ -115,7 +115,7 @@ impl std::fmt::Debug for SecretHash {
 }
 
 /// A key as it is stored, for the one look-up that has no account yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     /// Whose key it is.
     pub account: AccountId,

@@ -2,14 +2,17 @@
 //!
 //! [`Store`] is the contract, one sentence a promise; `tests/it/conformance/` holds every
 //! implementation to it. Values cross the trait, never rows, connections or transactions. What a
-//! write decides is decided in `meishi-contacts`; an implementation loads and saves.
+//! write decides is decided in `ledger/` by the rules of `meishi-contacts`, once for all
+//! implementations; an implementation loads and saves.
 //!
-//! To add an operation: a variant of [`Change`] and its [`Outcome`], the implementations' file of
-//! that noun, a conformance test for each promise.
+//! To add an operation: a variant of [`Change`] and its [`Outcome`], what it does in `ledger/`, the
+//! rows that are new to an implementation's `load.rs` and `save.rs`, a conformance test for each
+//! promise.
 
 mod change;
 mod context;
 mod error;
+mod ledger;
 pub mod postgres;
 pub mod sqlite;
 

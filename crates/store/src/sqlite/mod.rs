@@ -1,21 +1,30 @@
 //! The store inside the binary: one SQLite file, one writer thread, readers beside it.
 //!
 //! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
-//! `directory.rs` and `migrations.rs` open the file; the other files hold the statements, one file
-//! a noun. `changes.rs` is where a `Change` meets its statements.
+//! `directory.rs` and `migrations.rs` open the file. A call is `changes.rs`: `load.rs`, what the
+//! ledger decides, `save.rs`. The other files hold the statements of reads, one file a noun.
+
+/// Names a file's statements and lists them, so that a test can prepare each one.
+macro_rules! statements {
+    ($($name:ident = $sql:expr;)+) => {
+        $(const $name: &str = $sql;)+
+        #[cfg(test)]
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
 
 mod accounts;
 mod changes;
 mod contacts;
 mod directory;
 mod events;
-mod idempotency;
 mod inboxes;
 mod keys;
-mod labels;
+mod load;
 mod migrations;
 mod readers;
 mod row;
+mod save;
 mod snapshot;
 mod writer;
 
@@ -26,10 +35,11 @@ use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
     StoredKey, UnixMillis,
 };
+use rusqlite::Connection;
 
 use crate::{
     Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError,
+    NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
 };
 
 pub use directory::DataDirectory;
@@ -65,7 +75,7 @@ fn damaged(path: &Path, error: &rusqlite::Error) -> OpenError {
 }
 
 /// Runs a statement without parameters, prepared once a connection.
-fn execute(connection: &rusqlite::Connection, statement: &str) -> rusqlite::Result<()> {
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
@@ -102,11 +112,15 @@ impl Store for SqliteStore {
         if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
             return Err(StoreError::TooManyChanges);
         }
-        self.writer.call(move |connection| changes::apply(connection, &cx, &changes, atomic)).await
+        let call = Call { cx, changes, atomic };
+        self.writer.call(move |connection| changes::apply(connection, &call)).await
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
-        self.writer.call(move |connection| accounts::create(connection, &new)).await
+        let create = move |connection: &Connection| {
+            accounts::create(connection, &new).map_err(|error| store_error(&error))
+        };
+        self.writer.call(create).await
     }
 
     async fn touch_key(
@@ -115,7 +129,10 @@ impl Store for SqliteStore {
         id: KeyId,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.writer.call(move |connection| keys::touch(connection, account, id, at)).await
+        let touch = move |connection: &Connection| {
+            keys::touch(connection, account, id, at).map_err(|error| store_error(&error))
+        };
+        self.writer.call(touch).await
     }
 
     async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
@@ -205,5 +222,30 @@ impl Store for SqliteStore {
         // The writer closes last, and so leaves no log behind.
         self.readers.close();
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_prepares_on_an_empty_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+        for (name, statement) in [
+            accounts::STATEMENTS,
+            contacts::STATEMENTS,
+            events::STATEMENTS,
+            inboxes::STATEMENTS,
+            keys::STATEMENTS,
+            load::STATEMENTS,
+            save::STATEMENTS,
+            snapshot::STATEMENTS,
+        ]
+        .concat()
+        {
+            connection.prepare(statement).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
     }
 }

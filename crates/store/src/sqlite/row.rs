@@ -6,10 +6,19 @@ use meishi_contacts::{
 };
 use rusqlite::{Row, types::Type};
 
-/// The columns of a contact, in the order in which [`contact`] reads them.
-pub(super) const CONTACT_COLUMNS: &str = "id, version, name, first_name, last_name, email, \
-     phone_number, identifier, thumbnail, availability_status, blocked, additional_attributes, \
-     custom_attributes, last_activity_at, created_at";
+/// A statement around the columns of a contact, in the order in which [`contact`] reads them.
+macro_rules! contact_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "id, version, name, first_name, last_name, email, phone_number, identifier, thumbnail,
+               availability_status, blocked, additional_attributes, custom_attributes,
+               last_activity_at, created_at",
+            $after
+        )
+    };
+}
+pub(super) use contact_columns;
 
 /// A contact without its labels, which are in a table of their own.
 pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {

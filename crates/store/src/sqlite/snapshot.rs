@@ -7,12 +7,18 @@ use meishi_contacts::{AccountId, Contact, ContactId, Label, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    migrations,
-    row::{self, CONTACT_COLUMNS},
-    store_error,
-};
+use super::{migrations, row, store_error};
 use crate::{Snapshot, StoreError};
+
+statements! {
+    COUNTS = "SELECT last_seq, contacts FROM counters WHERE account_id = ?1";
+    LABELS = "SELECT held.contact_id, label.title
+         FROM contact_labels AS held
+         JOIN labels AS label ON label.account_id = held.account_id AND label.id = held.label_id
+         WHERE held.account_id = ?1
+         ORDER BY held.contact_id";
+    CONTACTS = row::contact_columns!("SELECT ", " FROM contacts WHERE account_id = ?1 ORDER BY id");
+}
 
 /// Contacts that go over in one piece.
 const SLICE: usize = 1000;
@@ -50,7 +56,7 @@ fn send(
     let connection = migrations::open_reader(path)?;
     let transaction = connection.unchecked_transaction()?;
     let counted = transaction
-        .prepare_cached("SELECT last_seq, contacts FROM counters WHERE account_id = ?1")?
+        .prepare_cached(COUNTS)?
         .query_row(params![account.0], |row| Ok((Seq(row.get(0)?), row.get(1)?)))
         .optional()?;
     if head.send(counted.unwrap_or_default()).is_err() {
@@ -65,21 +71,13 @@ fn each_contact(
     account: AccountId,
     slices: &mpsc::Sender<Slice>,
 ) -> rusqlite::Result<()> {
-    let mut labels = connection.prepare_cached(
-        "SELECT held.contact_id, label.title
-         FROM contact_labels AS held
-         JOIN labels AS label ON label.account_id = held.account_id AND label.id = held.label_id
-         WHERE held.account_id = ?1
-         ORDER BY held.contact_id",
-    )?;
+    let mut labels = connection.prepare_cached(LABELS)?;
     let mut labels = labels
         .query_map(params![account.0], |row| {
             Ok((ContactId(row.get(0)?), Label::from_stored(row.get(1)?)))
         })?
         .peekable();
-    let mut contacts = connection.prepare_cached(&format!(
-        "SELECT {CONTACT_COLUMNS} FROM contacts WHERE account_id = ?1 ORDER BY id"
-    ))?;
+    let mut contacts = connection.prepare_cached(CONTACTS)?;
     let mut slice = Vec::with_capacity(SLICE);
     for contact in contacts.query_map(params![account.0], row::contact)? {
         let mut contact = contact?;

@@ -1,0 +1,156 @@
+//! Contacts, their addresses in the ledger and their links to channels.
+
+use meishi_contacts::{
+    Card, Contact, ContactId, ContactLink, ContactPatch, EventBody, Fault, FieldChange, NewContact,
+};
+
+use super::{Ledger, Step, needs::source_id};
+use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
+
+/// Creates a contact and its link.
+pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, ChangeError> {
+    let ledger = &mut *step.ledger;
+    let mut faults = taken(ledger, &new.fields, None);
+    let inbox = new.link.as_ref().and_then(|link| ledger.inboxes.get(&link.inbox_id)).cloned();
+    let link = match (&new.link, inbox) {
+        (Some(link), Some(inbox)) => {
+            let source_id = source_id(step.cx, step.number, link.source_id.as_ref());
+            if let Some(holder) = ledger.links.get(&(inbox.id, source_id.clone())) {
+                faults.push(Fault::taken("source_id", *holder));
+            }
+            Some(ContactInbox { source_id, inbox })
+        }
+        _ => None,
+    };
+
+    ledger.counters.last_contact_id += 1;
+    let id = ContactId(ledger.counters.last_contact_id);
+    let mut contact = Contact::blank(id, step.cx.at.seconds());
+    if let Err(limits) = contact.apply(&new.fields) {
+        faults.extend(limits);
+    }
+    if !faults.is_empty() {
+        return Err(ChangeError::Faults(faults));
+    }
+    // The channel is looked at last: a caller mends the fields first.
+    if new.link.is_some() && link.is_none() {
+        return Err(ChangeError::NotFound(Missing::Inbox));
+    }
+
+    for identity in contact.identities() {
+        ledger.identities.put(identity, id);
+    }
+    if let Some(link) = &link {
+        let key = (link.inbox.id, link.source_id.clone());
+        ledger.link_keys.entry(id).or_default().insert(key.clone());
+        ledger.links.put(key, id);
+    }
+    ledger.contacts.put(id, contact.clone());
+    ledger.counters.contacts += 1;
+    ledger.counters.resolved_contacts += i64::from(contact.is_resolved());
+    let record = ContactRecord { contact, contact_inboxes: link.into_iter().collect() };
+    step.record(EventBody::ContactCreated(card(&record)));
+    Ok(Outcome::ContactCreated(Box::new(record)))
+}
+
+/// Merges a patch into a contact.
+pub(super) fn update(
+    step: &mut Step<'_>,
+    id: ContactId,
+    patch: &ContactPatch,
+) -> Result<Outcome, ChangeError> {
+    let before = expect(step, id)?.clone();
+    let ledger = &mut *step.ledger;
+    let mut faults = taken(ledger, patch, Some(id));
+    let mut contact = before.clone();
+    let changes = contact.apply(patch).unwrap_or_else(|limits| {
+        faults.extend(limits);
+        Vec::new()
+    });
+    if !faults.is_empty() {
+        return Err(ChangeError::Faults(faults));
+    }
+    if !changes.is_empty() {
+        for gone in before.identities() {
+            ledger.identities.remove(gone);
+        }
+        for held in contact.identities() {
+            ledger.identities.put(held, id);
+        }
+        ledger.counters.resolved_contacts +=
+            i64::from(contact.is_resolved()) - i64::from(before.is_resolved());
+        save(step, &mut contact, changes);
+    }
+    let contact_inboxes = links(step.ledger, id);
+    Ok(Outcome::ContactUpdated(Box::new(ContactRecord { contact, contact_inboxes })))
+}
+
+/// Deletes a contact and everything that hangs on it.
+pub(super) fn delete(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, ChangeError> {
+    let contact = expect(step, id)?.clone();
+    let ledger = &mut *step.ledger;
+    let contact_inboxes = links(ledger, id);
+    for identity in contact.identities() {
+        ledger.identities.remove(identity);
+    }
+    for link in &contact_inboxes {
+        ledger.links.remove((link.inbox.id, link.source_id.clone()));
+    }
+    ledger.contacts.remove(id);
+    ledger.counters.contacts -= 1;
+    ledger.counters.resolved_contacts -= i64::from(contact.is_resolved());
+    let record = ContactRecord { contact, contact_inboxes };
+    step.record(EventBody::ContactDeleted(card(&record)));
+    Ok(Outcome::ContactDeleted)
+}
+
+/// The contact of a change, if it is there and has the version that the caller expects.
+pub(super) fn expect<'a>(step: &'a Step<'_>, id: ContactId) -> Result<&'a Contact, ChangeError> {
+    let contact = step.ledger.contacts.get(&id).ok_or(ChangeError::NotFound(Missing::Contact))?;
+    let current = contact.version;
+    if step.cx.precondition.is_some_and(|expected| expected != current) {
+        return Err(ChangeError::Stale { current });
+    }
+    Ok(contact)
+}
+
+/// Writes a contact that changed, under its next version, and records what changed.
+pub(super) fn save(step: &mut Step<'_>, contact: &mut Contact, changes: Vec<FieldChange>) {
+    contact.version = contact.version.next();
+    step.ledger.contacts.put(contact.id, contact.clone());
+    step.record(EventBody::ContactUpdated { id: contact.id, version: contact.version, changes });
+}
+
+/// What of the patch's addresses another contact than `id` holds.
+fn taken(ledger: &Ledger, patch: &ContactPatch, id: Option<ContactId>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for identity in patch.identities() {
+        if let Some(holder) = ledger.identities.get(&identity)
+            && Some(*holder) != id
+        {
+            faults.push(Fault::taken(identity.kind.as_str(), *holder));
+        }
+    }
+    faults
+}
+
+/// A contact's links, by channel and source id.
+fn links(ledger: &Ledger, id: ContactId) -> Vec<ContactInbox> {
+    let link = |(inbox, source_id): &super::LinkKey| {
+        let inbox = ledger.inboxes.get(inbox)?.clone();
+        Some(ContactInbox { source_id: source_id.clone(), inbox })
+    };
+    let keys = ledger.link_keys.get(&id).into_iter().flatten();
+    keys.filter(|key| ledger.links.get(key) == Some(&id)).filter_map(link).collect()
+}
+
+fn card(record: &ContactRecord) -> Card {
+    let link = |link: &ContactInbox| ContactLink {
+        inbox_id: link.inbox.id,
+        source_id: link.source_id.clone(),
+    };
+    Card {
+        contact: record.contact.clone(),
+        contact_inboxes: record.contact_inboxes.iter().map(link).collect(),
+    }
+}

@@ -1,0 +1,324 @@
+//! What calls do to an account, decided in memory: the same for every store.
+//!
+//! A store finds out which rows some calls need ([`Needs`]), loads them under the account's lock,
+//! lets the ledger run the calls one after the other, and saves what then differs ([`Writes`]).
+//! Nothing here knows a database, so that no two stores can decide differently.
+//!
+//! To add a change: its rows in `needs.rs`, what it does in the file of its noun, and what it
+//! leaves in `writes.rs`.
+
+mod accounts;
+mod actor;
+mod contacts;
+mod inboxes;
+mod keys;
+mod labels;
+mod needs;
+mod rows;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meishi_contacts::{
+    AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
+    SourceId, StoredKey, UnixMillis,
+};
+
+use self::rows::Rows;
+pub(crate) use self::{
+    accounts::{AccountRows, account_id},
+    actor::{actor, actor_columns},
+    needs::Needs,
+    writes::Writes,
+};
+use crate::{
+    Applied, Change, ChangeError, ContactInbox, Context, Idempotency, Missing, Outcome, StoreError,
+};
+
+/// One call of [`Store::apply`](crate::Store::apply).
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) cx: Context,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) atomic: bool,
+}
+
+/// An account's counters row: the last number given of each kind, and exact counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) last_seq: i64,
+    pub(crate) last_contact_id: i64,
+    pub(crate) last_inbox_id: i64,
+    pub(crate) last_key_id: i64,
+    pub(crate) last_label_id: i64,
+    pub(crate) contacts: i64,
+    pub(crate) resolved_contacts: i64,
+}
+
+/// What a link is found by: a channel, and the contact's address in it.
+pub(crate) type LinkKey = (InboxId, SourceId);
+
+/// What each change of a call came to.
+pub(crate) type Results = Vec<Result<Outcome, ChangeError>>;
+
+/// What an idempotency key names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OutcomeKey {
+    pub(crate) api_key_id: KeyId,
+    pub(crate) route: String,
+    pub(crate) key: String,
+}
+
+impl From<&Idempotency> for OutcomeKey {
+    fn from(key: &Idempotency) -> Self {
+        Self { api_key_id: key.api_key_id, route: key.route.clone(), key: key.key.clone() }
+    }
+}
+
+/// What a keyed call was, and what it came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeptOutcome {
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) results: Results,
+    pub(crate) at: UnixMillis,
+}
+
+/// An account at work: the rows that some calls need, and what the calls make of them.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    account: AccountId,
+    loaded_counters: Counters,
+    counters: Counters,
+    events: Vec<Event>,
+    contacts: Rows<ContactId, Contact>,
+    identities: Rows<Identity, ContactId>,
+    links: Rows<LinkKey, ContactId>,
+    /// Where to look for a contact's links; `links` says which of them there are.
+    link_keys: BTreeMap<ContactId, BTreeSet<LinkKey>>,
+    inboxes: Rows<InboxId, Inbox>,
+    /// Channels whose links all go, those that were not loaded too.
+    emptied_inboxes: Rows<InboxId, ()>,
+    labels: Rows<Label, i64>,
+    keys: Rows<KeyId, StoredKey>,
+    outcomes: Rows<OutcomeKey, KeptOutcome>,
+    /// How many channels and keys the account had, and links each channel.
+    loaded_inbox_count: i64,
+    loaded_key_count: i64,
+    loaded_link_counts: BTreeMap<InboxId, i64>,
+    /// Where to go back to when a change is refused.
+    accepted_counters: Counters,
+    accepted_events: usize,
+}
+
+/// One change at work.
+struct Step<'a> {
+    ledger: &'a mut Ledger,
+    cx: &'a Context,
+    /// Which change of the call it is, so that each derives random values of its own.
+    number: usize,
+}
+
+impl Step<'_> {
+    /// Records a change, as the account's next event.
+    fn record(&mut self, body: EventBody) {
+        let counters = &mut self.ledger.counters;
+        counters.last_seq += 1;
+        self.ledger.events.push(Event {
+            seq: Seq(counters.last_seq),
+            at: self.cx.at,
+            actor: self.cx.actor,
+            request_id: self.cx.request_id.clone(),
+            body,
+        });
+    }
+}
+
+impl Ledger {
+    /// A ledger that only knows the account's counters.
+    pub(crate) fn new(account: AccountId, counters: Counters) -> Self {
+        Self {
+            account,
+            loaded_counters: counters.clone(),
+            accepted_counters: counters.clone(),
+            counters,
+            events: Vec::new(),
+            contacts: Rows::default(),
+            identities: Rows::default(),
+            links: Rows::default(),
+            link_keys: BTreeMap::new(),
+            inboxes: Rows::default(),
+            emptied_inboxes: Rows::default(),
+            labels: Rows::default(),
+            keys: Rows::default(),
+            outcomes: Rows::default(),
+            loaded_inbox_count: 0,
+            loaded_key_count: 0,
+            loaded_link_counts: BTreeMap::new(),
+            accepted_events: 0,
+        }
+    }
+
+    /// Notes a contact as it is stored, with its labels, its links and their channels.
+    pub(crate) fn load_contact(&mut self, contact: Contact, links: Vec<ContactInbox>) {
+        let id = contact.id;
+        for identity in contact.identities() {
+            self.identities.load(identity, id);
+        }
+        for ContactInbox { source_id, inbox } in links {
+            let key = (inbox.id, source_id);
+            self.link_keys.entry(id).or_default().insert(key.clone());
+            self.links.load(key, id);
+            self.inboxes.load(inbox.id, inbox);
+        }
+        self.contacts.load(id, contact);
+    }
+
+    /// Notes who holds an address.
+    pub(crate) fn load_owner(&mut self, identity: Identity, owner: ContactId) {
+        self.identities.load(identity, owner);
+    }
+
+    /// Notes who holds an address in a channel.
+    pub(crate) fn load_link(&mut self, link: LinkKey, holder: ContactId) {
+        self.links.load(link, holder);
+    }
+
+    /// Notes a channel.
+    pub(crate) fn load_inbox(&mut self, inbox: Inbox) {
+        self.inboxes.load(inbox.id, inbox);
+    }
+
+    /// Notes how many channels the account has.
+    pub(crate) fn load_inbox_count(&mut self, count: i64) {
+        self.loaded_inbox_count = count;
+    }
+
+    /// Notes how many links a channel has.
+    pub(crate) fn load_link_count(&mut self, inbox: InboxId, count: i64) {
+        self.loaded_link_counts.insert(inbox, count);
+    }
+
+    /// Notes a label's number.
+    pub(crate) fn load_label(&mut self, label: Label, id: i64) {
+        self.labels.load(label, id);
+    }
+
+    /// Notes a key.
+    pub(crate) fn load_key(&mut self, key: StoredKey) {
+        self.keys.load(key.key.id, key);
+    }
+
+    /// Notes how many keys the account has.
+    pub(crate) fn load_key_count(&mut self, count: i64) {
+        self.loaded_key_count = count;
+    }
+
+    /// Notes what a keyed call came to.
+    pub(crate) fn load_outcome(&mut self, key: OutcomeKey, outcome: KeptOutcome) {
+        self.outcomes.load(key, outcome);
+    }
+
+    /// Runs a call on what the calls before it left, as [`Store::apply`](crate::Store::apply)
+    /// promises. Every row that the call needs must have been loaded.
+    pub(crate) fn run(&mut self, call: &Call) -> Result<Applied, StoreError> {
+        let key = call.cx.idempotency.as_ref();
+        if let Some(key) = key
+            && let Some(kept) = self.outcomes.get(&key.into())
+        {
+            if kept.fingerprint != key.fingerprint {
+                return Err(StoreError::IdempotencyMismatch);
+            }
+            return Ok(Applied { results: kept.results.clone(), replayed: true });
+        }
+        let results = self.run_changes(call);
+        if let Some(key) = key {
+            let kept = KeptOutcome {
+                fingerprint: key.fingerprint,
+                results: results.clone(),
+                at: call.cx.at,
+            };
+            self.outcomes.put(key.into(), kept);
+            self.accept();
+        }
+        Ok(Applied { results, replayed: false })
+    }
+
+    fn run_changes(&mut self, call: &Call) -> Results {
+        let mut results = Results::new();
+        for (number, change) in call.changes.iter().enumerate() {
+            let result = run_change(&mut Step { ledger: self, cx: &call.cx, number }, change);
+            let refused = result.is_err();
+            results.push(result);
+            match (refused, call.atomic) {
+                (true, true) => {
+                    self.undo();
+                    let refusal = results.pop();
+                    results.clear();
+                    results.resize_with(call.changes.len(), || Err(ChangeError::Skipped));
+                    if let (Some(slot), Some(refusal)) = (results.get_mut(number), refusal) {
+                        *slot = refusal;
+                    }
+                    return results;
+                }
+                (true, false) => self.undo(),
+                (false, false) => self.accept(),
+                (false, true) => {}
+            }
+        }
+        self.accept();
+        results
+    }
+
+    /// Takes what was done since the last call of this or of `undo` as done.
+    fn accept(&mut self) {
+        self.accepted_counters.clone_from(&self.counters);
+        self.accepted_events = self.events.len();
+        self.contacts.accept();
+        self.identities.accept();
+        self.links.accept();
+        self.inboxes.accept();
+        self.emptied_inboxes.accept();
+        self.labels.accept();
+        self.keys.accept();
+        self.outcomes.accept();
+    }
+
+    /// Forgets what was done since then.
+    fn undo(&mut self) {
+        self.counters.clone_from(&self.accepted_counters);
+        self.events.truncate(self.accepted_events);
+        self.contacts.undo();
+        self.identities.undo();
+        self.links.undo();
+        self.inboxes.undo();
+        self.emptied_inboxes.undo();
+        self.labels.undo();
+        self.keys.undo();
+        self.outcomes.undo();
+    }
+}
+
+/// What a call on an account that there is not comes to.
+pub(crate) fn missing_account(call: &Call) -> Applied {
+    let missing = ChangeError::NotFound(Missing::Account);
+    let results = call.changes.iter().map(|_| Err(missing.clone())).collect();
+    Applied { results, replayed: false }
+}
+
+fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeError> {
+    match change {
+        Change::CreateContact(new) => contacts::create(step, new),
+        Change::UpdateContact { id, patch } => contacts::update(step, *id, patch),
+        Change::DeleteContact { id } => contacts::delete(step, *id),
+        Change::SetLabels { id, labels } => labels::set(step, *id, labels),
+        Change::CreateInbox(new) => inboxes::create(step, new),
+        Change::UpdateInbox { id, patch } => inboxes::update(step, *id, patch),
+        Change::DeleteInbox { id, force } => inboxes::delete(step, *id, *force),
+        Change::CreateKey(new) => keys::create(step, new),
+        Change::UpdateKey { id, patch } => keys::update(step, *id, patch),
+        Change::RotateKey { id, secret_hash, overlap_seconds } => {
+            keys::rotate(step, *id, *secret_hash, *overlap_seconds)
+        }
+        Change::RevokeKey { id } => keys::revoke(step, *id),
+    }
+}

@@ -1,0 +1,251 @@
+//! What calls left, written row by row: what goes first, then what comes or changes.
+
+use meishi_contacts::{AccountId, Contact, Email, Event, Identifier, Inbox, Phone, StoredKey};
+use rusqlite::{Connection, Params, params};
+
+use crate::ledger::{AccountRows, Counters, KeptOutcome, OutcomeKey, Writes, actor_columns};
+
+statements! {
+    EMPTY_INBOX = "DELETE FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
+    DELETE_CONTACT_LABELS = "DELETE FROM contact_labels WHERE account_id = ?1 AND contact_id = ?2";
+    DELETE_LINK = "DELETE FROM contact_inboxes
+         WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
+    DELETE_IDENTITY = "DELETE FROM identities WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
+    DELETE_CONTACT = "DELETE FROM contacts WHERE account_id = ?1 AND id = ?2";
+    DELETE_INBOX = "DELETE FROM inboxes WHERE account_id = ?1 AND id = ?2";
+    DELETE_KEY = "DELETE FROM api_keys WHERE account_id = ?1 AND id = ?2";
+    INSERT_INBOX = "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)";
+    UPDATE_INBOX = "UPDATE inboxes SET name = ?3, channel_type = ?4, created_at = ?5
+         WHERE account_id = ?1 AND id = ?2";
+    INSERT_CONTACT = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name,
+           email, phone_number, identifier, thumbnail, availability_status, blocked,
+           additional_attributes, custom_attributes, last_activity_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    UPDATE_CONTACT = "UPDATE contacts SET version = ?3, name = ?4, first_name = ?5, last_name = ?6,
+           email = ?7, phone_number = ?8, identifier = ?9, thumbnail = ?10,
+           availability_status = ?11, blocked = ?12, additional_attributes = ?13,
+           custom_attributes = ?14, last_activity_at = ?15, created_at = ?16
+         WHERE account_id = ?1 AND id = ?2";
+    INSERT_IDENTITY = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
+         VALUES (?1, ?2, ?3, ?4, 1)";
+    INSERT_LINK = "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
+         VALUES (?1, ?2, ?3, ?4)";
+    INSERT_LABEL = "INSERT INTO labels (account_id, id, title) VALUES (?1, ?2, ?3)";
+    INSERT_CONTACT_LABEL = "INSERT INTO contact_labels (account_id, contact_id, label_id)
+         VALUES (?1, ?2, ?3)";
+    INSERT_KEY = "INSERT INTO api_keys (account_id, id, api_key, secret_hash, name, role,
+           created_at, expires_at, previous_hash, previous_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    UPDATE_KEY = "UPDATE api_keys SET secret_hash = ?3, name = ?4, role = ?5, expires_at = ?6,
+           previous_hash = ?7, previous_until = ?8
+         WHERE account_id = ?1 AND id = ?2";
+    INSERT_EVENT = "INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind,
+           subject_id, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT_OUTCOME = "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint,
+           outcome, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    INSERT_COUNTERS = "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id,
+           last_key_id, last_label_id, contacts, resolved_contacts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    UPDATE_COUNTERS = "UPDATE counters SET last_seq = ?2, last_contact_id = ?3, last_inbox_id = ?4,
+           last_key_id = ?5, last_label_id = ?6, contacts = ?7, resolved_contacts = ?8
+         WHERE account_id = ?1";
+}
+
+/// Writes everything that calls left.
+pub(super) fn rows(
+    connection: &Connection,
+    account: AccountId,
+    writes: &Writes,
+) -> rusqlite::Result<()> {
+    let to = Target { connection, account: account.0 };
+    to.each(EMPTY_INBOX, &writes.emptied_inboxes, |id| (to.account, id.0))?;
+    to.each(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id| (to.account, id.0))?;
+    to.each(DELETE_LINK, &writes.gone_links, |(inbox, source)| {
+        (to.account, inbox.0, source.as_str())
+    })?;
+    to.each(DELETE_IDENTITY, &writes.gone_identities, |gone| {
+        (to.account, gone.kind.as_str(), &gone.value)
+    })?;
+    to.each(DELETE_CONTACT, &writes.gone_contacts, |id| (to.account, id.0))?;
+    to.each(DELETE_INBOX, &writes.gone_inboxes, |id| (to.account, id.0))?;
+    to.each(DELETE_KEY, &writes.gone_keys, |id| (to.account, id.0))?;
+
+    to.inboxes(INSERT_INBOX, &writes.new_inboxes)?;
+    to.inboxes(UPDATE_INBOX, &writes.changed_inboxes)?;
+    to.contacts(INSERT_CONTACT, &writes.new_contacts)?;
+    to.contacts(UPDATE_CONTACT, &writes.changed_contacts)?;
+    to.each(INSERT_IDENTITY, &writes.new_identities, |(identity, owner)| {
+        (to.account, identity.kind.as_str(), &identity.value, owner.0)
+    })?;
+    to.each(INSERT_LINK, &writes.new_links, |((inbox, source), holder)| {
+        (to.account, inbox.0, source.as_str(), holder.0)
+    })?;
+    to.each(INSERT_LABEL, &writes.new_labels, |(title, id)| (to.account, id, title.as_str()))?;
+    to.each(INSERT_CONTACT_LABEL, &writes.new_contact_labels, |(contact, label)| {
+        (to.account, contact.0, label)
+    })?;
+    to.keys(&writes.new_keys)?;
+    to.each(UPDATE_KEY, &writes.changed_keys, |stored| {
+        let key = &stored.key;
+        let (expires_at, previous_until) = (key.expires_at, key.previous_until);
+        (
+            to.account,
+            key.id.0,
+            stored.secret_hash.0,
+            &key.name,
+            key.role.as_str(),
+            expires_at.map(|at| at.0),
+            stored.previous_hash.map(|hash| hash.0),
+            previous_until.map(|at| at.0),
+        )
+    })?;
+    to.events(&writes.events)?;
+    for (key, kept) in &writes.new_outcomes {
+        to.outcome(key, kept)?;
+    }
+    if let Some(counters) = &writes.counters {
+        to.counters(UPDATE_COUNTERS, counters)?;
+    }
+    Ok(())
+}
+
+/// Writes the first rows of an account.
+pub(super) fn account(connection: &Connection, rows: &AccountRows) -> rusqlite::Result<()> {
+    let to = Target { connection, account: rows.account.id.0 };
+    to.inboxes(INSERT_INBOX, std::slice::from_ref(&rows.inbox))?;
+    to.keys(std::slice::from_ref(&rows.key))?;
+    to.events(&rows.events)?;
+    to.counters(INSERT_COUNTERS, &rows.counters)
+}
+
+/// Where rows are written: an account in a database.
+struct Target<'a> {
+    connection: &'a Connection,
+    account: i64,
+}
+
+impl Target<'_> {
+    /// Runs a statement once for each row.
+    fn each<'r, R, P: Params>(
+        &self,
+        statement: &str,
+        rows: &'r [R],
+        columns: impl Fn(&'r R) -> P,
+    ) -> rusqlite::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.connection.prepare_cached(statement)?;
+        for row in rows {
+            statement.execute(columns(row))?;
+        }
+        Ok(())
+    }
+
+    fn inboxes(&self, statement: &str, inboxes: &[Inbox]) -> rusqlite::Result<()> {
+        self.each(statement, inboxes, |inbox| {
+            let channel_type = inbox.channel_type.as_str();
+            (self.account, inbox.id.0, &inbox.name, channel_type, inbox.created_at.0)
+        })
+    }
+
+    fn contacts(&self, statement: &str, contacts: &[Contact]) -> rusqlite::Result<()> {
+        self.each(statement, contacts, |contact| {
+            (
+                self.account,
+                contact.id.0,
+                contact.version.0,
+                &contact.name,
+                &contact.first_name,
+                &contact.last_name,
+                contact.email.as_ref().map(Email::as_str),
+                contact.phone_number.as_ref().map(Phone::as_str),
+                contact.identifier.as_ref().map(Identifier::as_str),
+                &contact.thumbnail,
+                contact.availability_status.as_str(),
+                contact.blocked,
+                contact.additional_attributes.as_json(),
+                contact.custom_attributes.as_json(),
+                contact.last_activity_at.map(|at| at.0),
+                contact.created_at.0,
+            )
+        })
+    }
+
+    fn keys(&self, keys: &[StoredKey]) -> rusqlite::Result<()> {
+        self.each(INSERT_KEY, keys, |stored| {
+            let key = &stored.key;
+            let (expires_at, previous_until) = (key.expires_at, key.previous_until);
+            (
+                self.account,
+                key.id.0,
+                &key.api_key,
+                stored.secret_hash.0,
+                &key.name,
+                key.role.as_str(),
+                key.created_at.0,
+                expires_at.map(|at| at.0),
+                stored.previous_hash.map(|hash| hash.0),
+                previous_until.map(|at| at.0),
+            )
+        })
+    }
+
+    fn events(&self, events: &[Event]) -> rusqlite::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.connection.prepare_cached(INSERT_EVENT)?;
+        for event in events {
+            let (actor, actor_id) = actor_columns(event.actor);
+            statement.execute(params![
+                self.account,
+                event.seq.0,
+                event.at.0,
+                actor,
+                actor_id,
+                event.request_id,
+                event.body.kind(),
+                event.body.subject(),
+                json(&event.body)?,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, key: &OutcomeKey, kept: &KeptOutcome) -> rusqlite::Result<()> {
+        let outcome = json(&kept.results)?;
+        let columns = params![
+            self.account,
+            key.api_key_id.0,
+            key.route,
+            key.key,
+            kept.fingerprint,
+            outcome,
+            kept.at.0
+        ];
+        self.connection.prepare_cached(INSERT_OUTCOME)?.execute(columns).map(drop)
+    }
+
+    fn counters(&self, statement: &str, counters: &Counters) -> rusqlite::Result<()> {
+        let columns = params![
+            self.account,
+            counters.last_seq,
+            counters.last_contact_id,
+            counters.last_inbox_id,
+            counters.last_key_id,
+            counters.last_label_id,
+            counters.contacts,
+            counters.resolved_contacts,
+        ];
+        self.connection.prepare_cached(statement)?.execute(columns).map(drop)
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
