@@ -5,6 +5,7 @@
 
 mod accounts;
 mod config;
+mod copy;
 mod inboxes;
 mod init;
 mod keys;
@@ -41,6 +42,11 @@ enum Command {
     /// List, make, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Copy a whole database into another one, between SQLite and PostgreSQL either way.
+    ///
+    /// It goes on where it was when it is run again after it broke off, and compares the two at
+    /// the end.
+    Copy(copy::Args),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
     /// About the configuration.
@@ -66,6 +72,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Accounts(command) => accounts::run(command).await,
         Command::Inboxes(command) => inboxes::run(command).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Copy(args) => copy::run(args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&command),
     }

@@ -11,6 +11,7 @@
 
 mod change;
 mod context;
+pub mod copy;
 mod error;
 mod ledger;
 pub mod postgres;

@@ -4,3 +4,4 @@
 mod connect;
 
 pub use connect::DatabaseUrl;
+pub(crate) use connect::{check_server, open_error};

@@ -21,7 +21,7 @@ mod events;
 mod inboxes;
 mod keys;
 mod load;
-mod migrations;
+pub(crate) mod migrations;
 mod readers;
 mod row;
 mod save;

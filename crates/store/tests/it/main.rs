@@ -12,4 +12,5 @@
 )]
 
 mod conformance;
+mod copy;
 mod sqlite;
