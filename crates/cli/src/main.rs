@@ -12,6 +12,7 @@ mod keys;
 mod logging;
 mod openapi;
 mod operator;
+mod place;
 mod serve;
 mod table;
 
@@ -55,7 +56,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match config::hide_passwords().and_then(|()| run(Cli::parse().command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("meishi: {error:#}");

@@ -49,13 +49,12 @@ pub enum OpenError {
     },
     /// A later version of Meishi wrote the database.
     #[error(
-        "the database {} was written by a newer meishi (schema {found}, this one knows {known}); \
-         start that version or restore a copy from before its upgrade",
-        path.display()
+        "the database {database} was written by a newer meishi (schema {found}, this one knows \
+         {known}); start that version or restore a copy from before its upgrade"
     )]
     Newer {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// Its schema.
         found: i64,
         /// The newest schema that this version knows.

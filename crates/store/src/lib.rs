@@ -28,7 +28,7 @@ pub use crate::{
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
     context::{Context, Idempotency, Include, NewAccount},
     error::{OpenError, StoreError},
-    postgres::DatabaseUrl,
+    postgres::{DatabaseUrl, PostgresOptions, PostgresStore},
     sqlite::{DataDirectory, SqliteStore},
 };
 

@@ -26,7 +26,6 @@ use std::{
 use async_trait::async_trait;
 
 pub use error::CopyError;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the store that opens it comes next"))]
 pub(crate) use postgres::refuse_unfinished as refuse_unfinished_postgres;
 use row::{Checksum, Key, Marker, Row};
 pub(crate) use sqlite::refuse_unfinished as refuse_unfinished_sqlite;

@@ -17,9 +17,6 @@ use super::{
 };
 use crate::{DatabaseUrl, OpenError, postgres};
 
-/// The advisory lock of whoever copies into a database: "MEIS" and a number.
-const LOCK: i64 = 0x4d45_4953_0000_0001;
-
 /// How often the lock is tried, and how long is waited in between: the server may take a moment
 /// to notice that the last copy was killed.
 const ATTEMPTS: u32 = 20;
@@ -35,7 +32,6 @@ const LOCK_SOURCE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ;
   LOCK TABLE counters, api_keys IN EXCLUSIVE MODE;";
 
 /// Refuses a database that is half a copy.
-#[cfg_attr(not(test), expect(dead_code, reason = "the store that opens it comes next"))]
 pub(crate) async fn refuse_unfinished(url: &DatabaseUrl, client: &Client) -> Result<(), OpenError> {
     let failed = |error| postgres::open_error(url, &error);
     if exists(client, "copies").await.map_err(failed)? {
@@ -57,12 +53,13 @@ pub(super) struct Postgres {
 impl Postgres {
     /// Opens the database to read it, as it is now.
     pub(super) async fn source(url: &DatabaseUrl) -> Result<Self, CopyError> {
-        let source = Self::connect(url).await.map_err(CopyError::Source)?;
-        let exists = async |table| exists(&source.client, table).await.map_err(source.failed());
-        if !exists("databases").await? {
+        let mut source = Self::connect(url).await.map_err(CopyError::Source)?;
+        if !exists(&source.client, "databases").await.map_err(source.failed())? {
             return Err(CopyError::NoSource(source.name));
         }
-        if exists("copies").await? {
+        let migrated = postgres::migrations::run(&mut source.client, url, "").await;
+        migrated.map_err(CopyError::Source)?;
+        if exists(&source.client, "copies").await.map_err(source.failed())? {
             return Err(CopyError::UnfinishedSource(source.name));
         }
         source.execute(SETTINGS).await?;
@@ -77,15 +74,13 @@ impl Postgres {
 
     /// Opens the database to write it, making its tables as needed.
     pub(super) async fn target(url: &DatabaseUrl, database_id: &str) -> Result<Self, CopyError> {
-        let target = Self::connect(url).await.map_err(CopyError::Target)?;
+        let mut target = Self::connect(url).await.map_err(CopyError::Target)?;
         target.lock().await?;
         target.execute(SETTINGS).await?;
         // What a power cut takes is copied again: the marker goes with it.
         target.execute("SET synchronous_commit = off").await?;
-        let exists = exists(&target.client, "databases").await.map_err(target.failed())?;
-        if !exists {
-            migrate(&target.client, database_id).await.map_err(target.failed())?;
-        }
+        let migrated = postgres::migrations::run(&mut target.client, url, database_id).await;
+        migrated.map_err(CopyError::Target)?;
         Ok(target)
     }
 
@@ -101,7 +96,10 @@ impl Postgres {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            let row = self.client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await;
+            let row = self
+                .client
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&postgres::lock::COPY])
+                .await;
             if row.and_then(|row| row.try_get(0)).map_err(self.failed())? {
                 return Ok(());
             }
@@ -125,15 +123,6 @@ impl Postgres {
             CopyError::Failed { database: database.clone(), reason }
         }
     }
-}
-
-/// Makes the tables.
-async fn migrate(client: &Client, database_id: &str) -> Result<(), tokio_postgres::Error> {
-    let sql = include_str!("../../migrations/postgres/0001_initial.sql");
-    client.batch_execute(&format!("BEGIN; {sql}")).await?;
-    let sql = "INSERT INTO databases (one, id, epoch) VALUES (1, $1, 1)";
-    client.execute(sql, &[&database_id]).await?;
-    client.batch_execute("COMMIT").await
 }
 
 #[async_trait]

@@ -10,7 +10,7 @@ use super::{
 use crate::{DatabaseUrl, sqlite::migrations};
 
 /// Tables by which a store's migrations know how far they came.
-const BOOKKEEPING: [&str; 0] = [];
+const BOOKKEEPING: [&str; 1] = ["meishi_schema"];
 
 /// A table in words: its name, its columns with their types, its key.
 type Described = (String, Vec<(String, String)>, Vec<String>);

@@ -21,7 +21,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::OpenError;
-pub(crate) use failure::{check_server, open_error, pool_error};
+pub(crate) use failure::{check_server, open_error};
 use tls::Tls;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];

@@ -40,7 +40,7 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
     let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let found = schema(&connection, path)?;
     if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+        return Err(OpenError::Newer { database: path.display().to_string(), found, known });
     }
     configure(&connection).map_err(|error| damaged(path, &error))?;
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));

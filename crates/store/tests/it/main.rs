@@ -13,4 +13,5 @@
 
 mod conformance;
 mod copy;
+mod postgres;
 mod sqlite;

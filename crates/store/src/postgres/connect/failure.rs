@@ -5,7 +5,6 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use deadpool_postgres::PoolError;
 use tokio_postgres::{
     Client,
     error::{DbError, SqlState},
@@ -38,15 +37,6 @@ pub(crate) fn open_error(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Op
             OpenError::Refused { database, reason: "it asks for a password".to_owned() }
         }
         None => OpenError::Failed { database, reason },
-    }
-}
-
-/// What the pool says, as a sentence.
-pub(crate) fn pool_error(url: &DatabaseUrl, error: &PoolError) -> OpenError {
-    match error {
-        PoolError::Backend(error) => open_error(url, error),
-        PoolError::Timeout(_) => no_answer(url),
-        other => OpenError::Failed { database: url.to_string(), reason: other.to_string() },
     }
 }
 
@@ -113,7 +103,7 @@ fn may_not_create(database: String, reason: String) -> OpenError {
 pub(crate) async fn check_server(url: &DatabaseUrl, client: &Client) -> Result<(), OpenError> {
     // Where the tables are there already, another role may have made them.
     let row = client
-        .query_one(
+        .query_typed_one(
             "SELECT current_setting('server_version_num')::int4 / 10000,
                     current_setting('server_encoding'), pg_is_in_recovery(), current_user::text,
                     to_regclass('databases') IS NOT NULL

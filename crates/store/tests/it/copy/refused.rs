@@ -121,7 +121,7 @@ async fn a_source_on_postgresql_is_locked_against_writers_and_open_to_readers() 
 async fn two_copies_into_one_database_do_not_mix() {
     let (source, target) = (File::filled().await, Server::new());
     let client = target.connect().await;
-    let lock = "SELECT pg_advisory_lock(5567937135144599553)";
+    let lock = "SELECT pg_advisory_lock(84959978258435)";
     client.execute(lock, &[]).await.unwrap();
     let text = sentence(&source.place(), &target.place()).await;
     says(&text, &["another copy into postgres://", "is running"]);

@@ -1,0 +1,147 @@
+//! Accounts, their counters, and the database's own identity.
+
+use meishi_contacts::{AccountId, Seq, UnixMillis};
+use tokio_postgres::Row;
+
+use super::{
+    error::Error,
+    lock,
+    row::column,
+    save,
+    session::{Session, Sessions},
+    statement::{Statement, statements},
+};
+use crate::{
+    Account, Counts, CreatedAccount, Database, NewAccount, StoreError,
+    ledger::{AccountRows, Counters, account_id},
+};
+
+statements! {
+    LOCK(INT8) = "SELECT pg_advisory_xact_lock($1)";
+    INSERT(INT8, TEXT, INT8) = "INSERT INTO accounts (id, name, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT DO NOTHING";
+    ALL() = "SELECT id, name, created_at FROM accounts ORDER BY id";
+    ANY_ACCOUNT() = "SELECT 1 FROM accounts LIMIT 1";
+    HAS_KEY(TEXT) = "SELECT 1 FROM api_keys WHERE api_key = $1";
+    COUNTS(INT8) = "SELECT contacts, resolved_contacts, last_seq FROM counters
+         WHERE account_id = $1";
+    COUNTERS(INT8) = "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, last_label_id,
+           contacts, resolved_contacts
+         FROM counters WHERE account_id = $1 FOR UPDATE";
+    DATABASE() = "SELECT id, epoch FROM databases";
+    READS_ONLY() = "SELECT pg_is_in_recovery()";
+}
+
+/// Makes an account with its first channel and key. Accounts are made one after the other, so that
+/// only one can be the first.
+pub(super) async fn create(
+    sessions: &Sessions,
+    new: &NewAccount,
+) -> Result<Option<CreatedAccount>, StoreError> {
+    let session = sessions.get().await?;
+    let rows = match insert(sessions, &session, new).await {
+        Ok(Some(rows)) => rows,
+        Ok(None) => {
+            session.roll_back().await;
+            return Ok(None);
+        }
+        Err(error) => {
+            session.roll_back().await;
+            return Err(error.into());
+        }
+    };
+    if let Err(error) = session.batch(super::lanes::COMMIT).await {
+        let lost = error.is_lost();
+        session.give_up();
+        if !lost {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "the commit of a new account is in doubt");
+        if !is_made(sessions, new).await.map_err(|error| StoreError::InDoubt(error.to_string()))? {
+            return Err(error.into());
+        }
+    }
+    Ok(Some(rows.created()))
+}
+
+async fn insert(
+    sessions: &Sessions,
+    session: &Session,
+    new: &NewAccount,
+) -> Result<Option<AccountRows>, Error> {
+    session.batch(&sessions.begin()).await?;
+    session.query(LOCK, &[&lock::ACCOUNTS]).await?;
+    if new.only_first && session.query_opt(ANY_ACCOUNT, &[]).await?.is_some() {
+        return Ok(None);
+    }
+    let mut id = account_id(new);
+    while session.execute(INSERT, &[&id.0, &new.name, &new.at.0]).await? == 0 {
+        id = AccountId(id.0 + 1);
+    }
+    let rows = AccountRows::new(id, new);
+    save::account(session, &rows).await?;
+    Ok(Some(rows))
+}
+
+/// Whether an account was made after all. Waits for whoever is making one.
+async fn is_made(sessions: &Sessions, new: &NewAccount) -> Result<bool, Error> {
+    let session = sessions.get().await?;
+    let found = async {
+        session.batch(&sessions.begin()).await?;
+        session.query(LOCK, &[&lock::ACCOUNTS]).await?;
+        session.query_opt(HAS_KEY, &[&new.key.api_key]).await
+    };
+    let found = found.await;
+    session.roll_back().await;
+    Ok(found?.is_some())
+}
+
+/// All accounts, by id.
+pub(super) async fn list(session: &Session) -> Result<Vec<Account>, Error> {
+    let account = |row: &Row| -> Result<Account, Error> {
+        Ok(Account {
+            id: AccountId(column(row, 0)?),
+            name: column(row, 1)?,
+            created_at: UnixMillis(column(row, 2)?),
+        })
+    };
+    session.query(ALL, &[]).await?.iter().map(account).collect()
+}
+
+/// An account's exact counts.
+pub(super) async fn counts(session: &Session, account: AccountId) -> Result<Option<Counts>, Error> {
+    let Some(row) = session.query_opt(COUNTS, &[&account.0]).await? else { return Ok(None) };
+    Ok(Some(Counts {
+        contacts: column(&row, 0)?,
+        resolved_contacts: column(&row, 1)?,
+        last_seq: Seq(column(&row, 2)?),
+    }))
+}
+
+/// The statement that locks an account's counters for a transaction, and reads them.
+pub(super) const LOCK_COUNTERS: Statement = COUNTERS;
+
+/// The counters that [`LOCK_COUNTERS`] read.
+pub(super) fn counters(row: &Row) -> Result<Counters, Error> {
+    Ok(Counters {
+        last_seq: column(row, 0)?,
+        last_contact_id: column(row, 1)?,
+        last_inbox_id: column(row, 2)?,
+        last_key_id: column(row, 3)?,
+        last_label_id: column(row, 4)?,
+        contacts: column(row, 5)?,
+        resolved_contacts: column(row, 6)?,
+    })
+}
+
+/// Which database this is.
+pub(super) async fn database(session: &Session) -> Result<Database, Error> {
+    let found = session.query_opt(DATABASE, &[]).await?;
+    let row = found.ok_or_else(|| Error::Unreadable("the database has no identity".into()))?;
+    Ok(Database { id: column(&row, 0)?, epoch: column(&row, 1)? })
+}
+
+/// Whether the server is a replica.
+pub(super) async fn reads_only(session: &Session) -> Result<bool, Error> {
+    session.query_opt(READS_ONLY, &[]).await?.map_or(Ok(true), |row| column(&row, 0))
+}

@@ -1,0 +1,149 @@
+//! Reads of contacts, their labels, their links and who holds an address.
+//!
+//! A contact is read in one statement, so that all of it is of one moment. What hangs on it is
+//! looked up row by row in subqueries: whatever the planner believes of the tables, it has no
+//! choice but their keys.
+
+use std::collections::HashMap;
+
+use meishi_contacts::{
+    AccountId, Contact, ContactId, Identity, IdentityKind, Seq, limits::READ_ROWS,
+};
+use tokio_postgres::Row;
+
+use super::{
+    error::Error,
+    row::{self, column},
+    session::Session,
+    statement::statements,
+};
+use crate::{ContactInbox, ContactRecord, Include};
+
+/// The columns of a contact, in the order in which [`row::contact`] reads them.
+macro_rules! select {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT c.id, c.version, c.name, c.first_name, c.last_name, c.email, c.phone_number,
+               c.identifier, c.thumbnail, c.availability_status, c.blocked,
+               c.additional_attributes, c.custom_attributes, c.last_activity_at, c.created_at,
+               ARRAY(
+                 SELECT (
+                   SELECT label.title FROM labels AS label
+                   WHERE label.account_id = held.account_id AND label.id = held.label_id)
+                 FROM contact_labels AS held
+                 WHERE held.account_id = c.account_id AND held.contact_id = c.id)",
+            $more,
+            " FROM contacts AS c ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    CONTACTS(INT8, INT8_ARRAY) = select!("", "WHERE c.account_id = $1 AND c.id = ANY($2)");
+    RECORDS(INT8, INT8_ARRAY) = select!(
+        ", ARRAY(
+             SELECT (
+               SELECT json_build_array(
+                 link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at)::text
+               FROM inboxes AS inbox
+               WHERE inbox.account_id = link.account_id AND inbox.id = link.inbox_id)
+             FROM contact_inboxes AS link
+             WHERE link.account_id = c.account_id AND link.contact_id = c.id)",
+        "WHERE c.account_id = $1 AND c.id = ANY($2)"
+    );
+    SLICE(INT8, INT8, INT8) = select!(
+        "",
+        "WHERE c.account_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+    );
+    MOMENT(INT8) = "SELECT last_seq, contacts FROM counters WHERE account_id = $1";
+    OWNERS(INT8, TEXT, TEXT_ARRAY) = "SELECT value, contact_id FROM identities
+         WHERE account_id = $1 AND kind = $2 AND value = ANY($3)";
+}
+
+/// Those of the contacts that there are, in the order of `ids`.
+pub(super) async fn records(
+    session: &Session,
+    account: AccountId,
+    ids: &[ContactId],
+    include: Include,
+) -> Result<Vec<ContactRecord>, Error> {
+    let ids = ids.get(..READ_ROWS).unwrap_or(ids);
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let statement = match include {
+        Include::Nothing => CONTACTS,
+        Include::Inboxes => RECORDS,
+    };
+    let rows = session.query(statement, &[&account.0, &numbers]).await?;
+    let record = |row: &Row| -> Result<(ContactId, ContactRecord), Error> {
+        let contact = row::contact(row)?;
+        let contact_inboxes = match include {
+            Include::Nothing => Vec::new(),
+            Include::Inboxes => row::contact_inboxes(row, 16)?,
+        };
+        Ok((contact.id, ContactRecord { contact, contact_inboxes }))
+    };
+    let mut found = rows.iter().map(record).collect::<Result<HashMap<_, _>, _>>()?;
+    // An id that is asked for twice is answered twice.
+    let mut records: Vec<ContactRecord> = Vec::with_capacity(ids.len());
+    for (position, id) in ids.iter().enumerate() {
+        let again = ids.get(position + 1..).is_some_and(|rest| rest.contains(id));
+        let record = if again { found.get(id).cloned() } else { found.remove(id) };
+        records.extend(record);
+    }
+    Ok(records)
+}
+
+/// Contacts with their channels, in no order.
+pub(super) async fn load(
+    session: &Session,
+    account: AccountId,
+    ids: &[i64],
+) -> Result<Vec<(Contact, Vec<ContactInbox>)>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = session.query(RECORDS, &[&account.0, &ids]).await?;
+    rows.iter().map(|row| Ok((row::contact(row)?, row::contact_inboxes(row, 16)?))).collect()
+}
+
+/// The contacts after one, by id.
+pub(super) async fn slice(
+    session: &Session,
+    account: AccountId,
+    after: ContactId,
+    limit: i64,
+) -> Result<Vec<Contact>, Error> {
+    let rows = session.query(SLICE, &[&account.0, &after.0, &limit]).await?;
+    rows.iter().map(row::contact).collect()
+}
+
+/// The account's last event and how many contacts it has.
+pub(super) async fn moment(session: &Session, account: AccountId) -> Result<(Seq, u64), Error> {
+    let Some(row) = session.query_opt(MOMENT, &[&account.0]).await? else {
+        return Ok((Seq::default(), 0));
+    };
+    let count: i64 = column(&row, 1)?;
+    Ok((Seq(column(&row, 0)?), u64::try_from(count).unwrap_or_default()))
+}
+
+/// Who holds addresses, where somebody does.
+pub(super) async fn owners(
+    session: &Session,
+    account: AccountId,
+    identities: impl Iterator<Item = &Identity>,
+) -> Result<HashMap<Identity, ContactId>, Error> {
+    let mut by_kind: HashMap<IdentityKind, Vec<&str>> = HashMap::new();
+    for identity in identities {
+        by_kind.entry(identity.kind).or_default().push(&identity.value);
+    }
+    let asked = by_kind.iter().map(|(kind, values)| async move {
+        let rows = session.query(OWNERS, &[&account.0, &kind.as_str(), values]).await?;
+        let owner = |row: &Row| -> Result<(Identity, ContactId), Error> {
+            let identity = Identity { kind: *kind, value: column(row, 0)? };
+            Ok((identity, ContactId(column(row, 1)?)))
+        };
+        rows.iter().map(owner).collect::<Result<Vec<_>, Error>>()
+    });
+    Ok(futures::future::try_join_all(asked).await?.into_iter().flatten().collect())
+}

@@ -1,0 +1,345 @@
+//! Lanes: how calls become transactions.
+//!
+//! The calls on one account queue up in its lane. A lane takes what is queued (it never waits for
+//! more), and in one transaction locks the account's counters row, reads what the calls need, lets
+//! the ledger decide, writes what is left, and commits; only then it answers. So an answer means
+//! that the change is on disk, several servers take turns at the lock, and under load many calls
+//! share one commit. An account has one lane in each server; lanes of different accounts run side
+//! by side.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt, join};
+use meishi_contacts::{
+    AccountId, Event,
+    limits::{BATCH_CHANGES, GROUP_CALLS, WRITE_QUEUE},
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_postgres::types::ToSql;
+
+use super::{
+    accounts,
+    error::Error,
+    load, row, save,
+    session::{Session, Sessions},
+    statement::statements,
+};
+use crate::{
+    Applied, StoreError,
+    ledger::{Call, Ledger, Needs, OutcomeKey, missing_account},
+};
+
+/// In a transaction that failed, COMMIT rolls back and is no error. The SELECT before it is one, and
+/// keeps the COMMIT from being run at all.
+pub(super) const COMMIT: &str = "SELECT 1; COMMIT";
+
+/// How long a lane tries to find out whether a commit took place.
+const DOUBT: Duration = Duration::from_secs(15);
+/// How long it waits between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
+
+statements! {
+    EVENT(INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
+         WHERE account_id = $1 AND seq = $2";
+    KEPT(INT8, INT8, TEXT, TEXT) = "SELECT 1 FROM idempotency_keys
+         WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
+}
+
+type Answer = Result<Applied, StoreError>;
+
+/// The lanes of a server.
+pub(super) struct Lanes {
+    sessions: Sessions,
+    /// Lets so many lanes at a connection; the others of the pool are for reads.
+    turns: Semaphore,
+    queues: Mutex<Queues>,
+    /// How many lanes there are.
+    running: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Queues {
+    /// What waits, by account; an account is here for as long as its lane runs.
+    accounts: HashMap<AccountId, VecDeque<Waiting>>,
+    waiting: usize,
+    closed: bool,
+}
+
+struct Waiting {
+    call: Call,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Lanes {
+    pub(super) fn new(sessions: Sessions, at_once: usize) -> Arc<Self> {
+        Arc::new(Self {
+            sessions,
+            turns: Semaphore::new(at_once),
+            queues: Mutex::default(),
+            running: watch::Sender::new(0),
+        })
+    }
+
+    /// Runs a call in its account's lane and answers when it is on disk.
+    pub(super) async fn call(self: &Arc<Self>, call: Call) -> Answer {
+        let account = call.cx.account;
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut queues = self.queues();
+            if queues.closed {
+                return Err(super::closed());
+            }
+            if queues.waiting >= WRITE_QUEUE {
+                return Err(StoreError::Busy);
+            }
+            queues.waiting += 1;
+            let waiting = Waiting { call, reply };
+            if let Some(queue) = queues.accounts.get_mut(&account) {
+                queue.push_back(waiting);
+            } else {
+                queues.accounts.insert(account, VecDeque::from([waiting]));
+                self.running.send_modify(|lanes| *lanes += 1);
+                tokio::spawn(Arc::clone(self).serve(account));
+            }
+        }
+        answer.await.unwrap_or_else(|_| Err(super::closed()))
+    }
+
+    /// Refuses further calls and waits for those that are queued.
+    pub(super) async fn close(&self) {
+        self.queues().closed = true;
+        // The sender is here, so that waiting cannot fail.
+        let _ = self.running.subscribe().wait_for(|lanes| *lanes == 0).await;
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves an account until nothing waits any more.
+    async fn serve(self: Arc<Self>, account: AccountId) {
+        loop {
+            // Never closed, so that waiting cannot fail.
+            let turn = self.turns.acquire().await;
+            let Some(group) = self.next_group(account) else { break };
+            let (calls, replies): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|waiting| (waiting.call, waiting.reply)).unzip();
+            let begun = Instant::now();
+            let running = AssertUnwindSafe(self.run(account, &calls)).catch_unwind();
+            let answers = running.await.unwrap_or_else(|_| {
+                let failed = StoreError::Internal("a change panicked".into());
+                vec![Err(failed); calls.len()]
+            });
+            drop(turn);
+            metrics::histogram!("meishi_store_commit_seconds").record(begun.elapsed());
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // Nobody to answer is no failure: the caller has gone away.
+                let _ = reply.send(answer);
+            }
+        }
+        self.running.send_modify(|lanes| *lanes -= 1);
+    }
+
+    /// What waits for an account, up to what one transaction takes; `None` ends the lane.
+    fn next_group(&self, account: AccountId) -> Option<Vec<Waiting>> {
+        let mut queues = self.queues();
+        let queue = queues.accounts.get_mut(&account)?;
+        let (mut group, mut changes, mut taken) = (Vec::new(), 0, 0);
+        while let Some(next) = queue.front() {
+            changes += next.call.changes.len();
+            if group.len() >= GROUP_CALLS || (changes > BATCH_CHANGES && !group.is_empty()) {
+                break;
+            }
+            taken += 1;
+            group.extend(queue.pop_front().filter(|next| !next.reply.is_closed()));
+        }
+        if group.is_empty() {
+            queues.accounts.remove(&account);
+        }
+        queues.waiting -= taken;
+        metrics::gauge!("meishi_store_queue_calls").set(count(queues.waiting));
+        metrics::histogram!("meishi_store_group_calls").record(count(group.len()));
+        (!group.is_empty()).then_some(group)
+    }
+
+    /// Runs a group, or its calls one by one where one of them fails the others.
+    async fn run(&self, account: AccountId, calls: &[Call]) -> Vec<Answer> {
+        match self.commit(account, calls).await {
+            Ok(answers) => answers,
+            Err(Failure::OfACall(_)) if calls.len() > 1 => {
+                let mut answers = Vec::with_capacity(calls.len());
+                for call in calls {
+                    let one = std::slice::from_ref(call);
+                    let answer = self.commit(account, one).await;
+                    answers.extend(answer.unwrap_or_else(|failure| failure.answers(1)));
+                }
+                answers
+            }
+            Err(failure) => failure.answers(calls.len()),
+        }
+    }
+
+    /// Runs calls in one transaction. Where the connection is lost before COMMIT was sent, nothing
+    /// was written, and it is tried once more.
+    async fn commit(&self, account: AccountId, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
+        match self.try_commit(account, calls).await {
+            Err(Failure::Lost(_)) => self.try_commit(account, calls).await,
+            result => result,
+        }
+    }
+
+    async fn try_commit(&self, account: AccountId, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
+        let session = self.sessions.get().await?;
+        let written = match self.write(&session, account, calls).await {
+            Ok(written) => written,
+            Err(error) if error.is_lost() => {
+                session.give_up();
+                return Err(error.into());
+            }
+            Err(error) => {
+                session.roll_back().await;
+                return Err(error.into());
+            }
+        };
+        let (answers, Some(trace)) = written else {
+            session.roll_back().await;
+            return Ok(written.0);
+        };
+        let Err(error) = session.batch(COMMIT).await else { return Ok(answers) };
+        if !error.is_lost() {
+            session.roll_back().await;
+            return Err(error.into());
+        }
+        session.give_up();
+        tracing::warn!(%account, %error, "a commit is in doubt");
+        match self.took_place(account, &trace).await {
+            Some(true) => Ok(answers),
+            Some(false) => Err(Failure::Lost(error.into())),
+            None => Err(Failure::InDoubt(error.to_string())),
+        }
+    }
+
+    /// Everything of a transaction but its end. Without a trace there is nothing to commit.
+    async fn write(
+        &self,
+        session: &Session,
+        account: AccountId,
+        calls: &[Call],
+    ) -> Result<(Vec<Answer>, Option<Trace>), Error> {
+        let needs = Needs::of(calls);
+        // One round trip. It must not be read before the lock is taken: what is polled first is
+        // sent first, if it need not be prepared.
+        session.prepare(accounts::LOCK_COUNTERS).await?;
+        let begin = self.sessions.begin();
+        let locked: [&(dyn ToSql + Sync); 1] = [&account.0];
+        let (open, counters, loaded) = join!(
+            session.batch(&begin),
+            session.query_opt(accounts::LOCK_COUNTERS, &locked),
+            load::rows(session, account, &needs).boxed(),
+        );
+        open?;
+        let Some(counters) = counters? else {
+            return Ok((calls.iter().map(|call| Ok(missing_account(call))).collect(), None));
+        };
+        let mut ledger = Ledger::new(account, accounts::counters(&counters)?);
+        for note in loaded? {
+            note(&mut ledger);
+        }
+        let answers = calls.iter().map(|call| ledger.run(call)).collect();
+        let writes = ledger.into_writes();
+        if writes.is_empty() {
+            return Ok((answers, None));
+        }
+        save::rows(session, account, &writes).boxed().await?;
+        let event = writes.events.into_iter().next_back();
+        let outcome = writes.new_outcomes.into_iter().next().map(|(key, _)| key);
+        Ok((answers, Some(Trace { event, outcome })))
+    }
+
+    /// Whether a transaction was committed after all; `None` where that cannot be found out in
+    /// time. Waits for the account's lock, and so for the end of the transaction, if it is still
+    /// under way.
+    async fn took_place(&self, account: AccountId, trace: &Trace) -> Option<bool> {
+        let begun = Instant::now();
+        while begun.elapsed() < DOUBT {
+            match self.look_for(account, trace).await {
+                Ok(found) => return Some(found),
+                Err(error) => tracing::warn!(%account, %error, "a commit is still in doubt"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        None
+    }
+
+    async fn look_for(&self, account: AccountId, trace: &Trace) -> Result<bool, Error> {
+        let session = self.sessions.get().await?;
+        let found = async {
+            session.batch(&self.sessions.begin()).await?;
+            session.query(accounts::LOCK_COUNTERS, &[&account.0]).await?;
+            if let Some(event) = &trace.event {
+                let row = session.query_opt(EVENT, &[&account.0, &event.seq.0]).await?;
+                return Ok(row.as_ref().map(row::event).transpose()?.as_ref() == Some(event));
+            }
+            let Some(key) = &trace.outcome else { return Ok(false) };
+            let kept = session
+                .query_opt(KEPT, &[&account.0, &key.api_key_id.0, &key.route, &key.key])
+                .await?;
+            Ok(kept.is_some())
+        };
+        let found = found.await;
+        session.roll_back().await;
+        found
+    }
+}
+
+/// What a transaction leaves that no other does: by it one can see later whether it took place.
+struct Trace {
+    event: Option<Event>,
+    outcome: Option<OutcomeKey>,
+}
+
+/// Why a group was not committed.
+enum Failure {
+    /// The connection is gone; nothing was written.
+    Lost(StoreError),
+    /// One of the calls cannot be done.
+    OfACall(StoreError),
+    /// The database cannot do it now; nothing was written.
+    Other(StoreError),
+    /// It may or may not have been committed.
+    InDoubt(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if error.is_lost() {
+            Self::Lost(error.into())
+        } else if error.is_of_a_call() {
+            Self::OfACall(error.into())
+        } else {
+            Self::Other(error.into())
+        }
+    }
+}
+
+impl Failure {
+    /// The same answer to every call.
+    fn answers(self, calls: usize) -> Vec<Answer> {
+        let error = match self {
+            Self::Lost(error) | Self::OfACall(error) | Self::Other(error) => error,
+            Self::InDoubt(reason) => StoreError::InDoubt(reason),
+        };
+        tracing::error!(%error, calls, "a group of writes failed");
+        vec![Err(error); calls]
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,214 @@
+//! The rules that keep schema and statements usable on Citus, sharded by account, and the proof
+//! that each statement fits the schema.
+
+use meishi_test_postgres::{Cluster, Database};
+use tokio_postgres::Client;
+
+use super::{
+    accounts, connect::DatabaseUrl, contacts, events, inboxes, keys, lanes, load, migrations, save,
+    statement::Statement,
+};
+
+/// Tables without an account: reference tables on Citus.
+const WITHOUT_ACCOUNT: [&str; 3] = ["accounts", "databases", "meishi_schema"];
+
+/// Looked up before the account is known, and so a reference table too.
+const BEFORE_ACCOUNT: &str = "api_keys";
+
+async fn migrated() -> (Client, Database) {
+    let database = Cluster::shared().create_database();
+    let url = DatabaseUrl::parse(database.url()).unwrap();
+    let (mut client, _connection) = url.connect().await.unwrap();
+    migrations::run(&mut client, &url, "test").await.unwrap();
+    (client, database)
+}
+
+fn all_statements() -> Vec<(&'static str, Statement)> {
+    [
+        accounts::STATEMENTS,
+        contacts::STATEMENTS,
+        events::STATEMENTS,
+        inboxes::STATEMENTS,
+        keys::STATEMENTS,
+        lanes::STATEMENTS,
+        load::STATEMENTS,
+        save::STATEMENTS,
+    ]
+    .concat()
+}
+
+fn is_write(statement: &str) -> bool {
+    ["INSERT", "UPDATE", "DELETE"].iter().any(|verb| statement.trim_start().starts_with(verb))
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_an_empty_database() {
+    let (client, _database) = migrated().await;
+    for (name, statement) in all_statements() {
+        let prepared = client.prepare_typed(statement.sql, statement.types).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(prepared.params(), statement.types, "{name} takes other parameters");
+    }
+}
+
+#[test]
+fn no_statement_inserts_in_or_with_a_cte() {
+    for (name, Statement { sql, .. }) in all_statements() {
+        let words = sql.to_ascii_uppercase();
+        assert!(!words.split_whitespace().any(|word| word == "WITH"), "{name} has a CTE");
+    }
+}
+
+#[tokio::test]
+async fn no_write_calls_a_volatile_function() {
+    let (client, _database) = migrated().await;
+    let mut calls = 0;
+    for (name, Statement { sql, .. }) in all_statements() {
+        if !is_write(sql) {
+            continue;
+        }
+        for function in called(sql) {
+            let volatile = client
+                .query(
+                    "SELECT 1 FROM pg_proc WHERE proname = $1 AND provolatile = 'v'",
+                    &[&function],
+                )
+                .await
+                .unwrap();
+            assert!(volatile.is_empty(), "{name} calls {function}");
+            calls += 1;
+        }
+        for word in ["CURRENT_TIMESTAMP", "CURRENT_DATE", "LOCALTIME"] {
+            assert!(!sql.to_ascii_uppercase().contains(word), "{name} reads the clock: {word}");
+        }
+    }
+    assert!(calls > 0, "some write calls a function");
+}
+
+/// The words before an opening bracket that no space parts from it.
+fn called(sql: &str) -> Vec<&str> {
+    let name = |before: &str| {
+        before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |at| at + 1)
+    };
+    sql.match_indices('(')
+        .map(|(at, _)| &sql[name(&sql[..at])..at])
+        .filter(|function| !function.is_empty())
+        .collect()
+}
+
+#[test]
+fn calls_are_found() {
+    assert_eq!(called("SELECT max(a), (b) FROM unnest($1) AS new (c)"), ["max", "unnest"]);
+}
+
+#[tokio::test]
+async fn every_key_and_unique_index_of_a_tenants_table_begins_with_the_account() {
+    let (client, _database) = migrated().await;
+    let rows = client
+        .query(
+            "SELECT t.relname::text, i.relname::text, a.attname::text
+             FROM pg_index x
+             JOIN pg_class t ON t.oid = x.indrelid
+             JOIN pg_class i ON i.oid = x.indexrelid
+             JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = 'public'
+             JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0]
+             WHERE x.indisunique",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(rows.len() > 10, "the catalogue was read");
+    for row in rows {
+        let [table, index, first]: [String; 3] = [0, 1, 2].map(|column| row.get(column));
+        let found_before = table == BEFORE_ACCOUNT && index != "api_keys_pkey";
+        if WITHOUT_ACCOUNT.contains(&table.as_str()) || found_before {
+            continue;
+        }
+        assert_eq!(first, "account_id", "{index} of {table}");
+    }
+}
+
+#[tokio::test]
+async fn every_foreign_key_begins_with_the_account() {
+    let (client, _database) = migrated().await;
+    let rows = client
+        .query(
+            "SELECT c.conname::text, a.attname::text, f.relname::text, b.attname::text
+             FROM pg_constraint c
+             JOIN pg_class f ON f.oid = c.confrelid
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+             JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
+             WHERE c.contype = 'f'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(rows.len() > 3, "the catalogue was read");
+    for row in rows {
+        let [name, first, table, referenced]: [String; 4] =
+            [0, 1, 2, 3].map(|column| row.get(column));
+        assert_eq!(first, "account_id", "{name}");
+        let expected = if table == "accounts" { "id" } else { "account_id" };
+        assert_eq!(referenced, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn there_are_no_triggers_sequences_or_defaults_that_the_database_makes_up() {
+    let (client, _database) = migrated().await;
+    for (what, query) in [
+        ("a trigger", "SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal"),
+        (
+            "a sequence",
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind = 'S' AND n.nspname = 'public'",
+        ),
+        (
+            "a default that is no constant",
+            "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+             WHERE pg_get_expr(adbin, adrelid) !~ '^[''(0-9]'",
+        ),
+    ] {
+        let found: Vec<String> =
+            client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert!(found.is_empty(), "{what}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn text_is_compared_byte_by_byte_everywhere() {
+    let (client, _database) = migrated().await;
+    let rows = client
+        .query(
+            "SELECT table_name::text, column_name::text FROM information_schema.columns
+             WHERE table_schema = 'public' AND data_type = 'text'
+               AND collation_name IS DISTINCT FROM 'C'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let found: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
+async fn both_stores_have_the_same_tables_and_columns() {
+    let (client, _database) = migrated().await;
+    let query = "SELECT table_name::text, column_name::text, is_nullable = 'YES'
+        FROM information_schema.columns WHERE table_schema = 'public'
+          AND table_name <> 'meishi_schema'";
+    let mut here: Vec<(String, String, bool)> = client
+        .query(query, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    here.sort();
+    let mut there = crate::sqlite::columns();
+    there.sort();
+    assert_eq!(here, there);
+}

@@ -1,0 +1,188 @@
+//! The rows that a group of calls needs, read in one round trip.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{future::try_join_all, try_join};
+use meishi_contacts::{AccountId, ContactId, InboxId, Label, SourceId, UnixMillis};
+
+use super::{
+    contacts,
+    error::Error,
+    inboxes, keys,
+    row::{self, column},
+    session::Session,
+    statement::statements,
+};
+use crate::ledger::{KeptOutcome, Ledger, Needs};
+
+statements! {
+    HOLDERS(INT8, INT8, TEXT_ARRAY) = "SELECT source_id, contact_id FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2 AND source_id = ANY($3)";
+    COUNT_INBOXES(INT8) = "SELECT count(*) FROM inboxes WHERE account_id = $1";
+    COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2";
+    LABELS(INT8, TEXT_ARRAY) = "SELECT title, id FROM labels
+         WHERE account_id = $1 AND title = ANY($2)";
+    COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
+    OUTCOME(INT8, INT8, TEXT, TEXT) = "SELECT fingerprint, outcome, created_at
+         FROM idempotency_keys
+         WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
+}
+
+/// Notes rows that were read.
+type Note = Box<dyn FnOnce(&mut Ledger) + Send>;
+
+/// Reads what is needed, as far as it is there. The notes are for the ledger, which is made when
+/// the counters are known: both are read at once.
+pub(super) async fn rows(
+    session: &Session,
+    account: AccountId,
+    needs: &Needs,
+) -> Result<Vec<Note>, Error> {
+    let reader = Reader { session, account };
+    let (contacts, owners, holders, inboxes, link_counts, labels, keys, counts, outcomes) = try_join!(
+        reader.contacts(&needs.contacts),
+        reader.owners(needs),
+        reader.holders(needs),
+        reader.inboxes(&needs.inboxes),
+        reader.link_counts(&needs.link_counts),
+        reader.labels(&needs.labels),
+        reader.keys(needs),
+        reader.counts(needs),
+        reader.outcomes(needs),
+    )?;
+    Ok(vec![contacts, owners, holders, inboxes, link_counts, labels, keys, counts, outcomes])
+}
+
+struct Reader<'a> {
+    session: &'a Session,
+    account: AccountId,
+}
+
+impl Reader<'_> {
+    async fn contacts(&self, ids: &BTreeSet<ContactId>) -> Result<Note, Error> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let found = contacts::load(self.session, self.account, &ids).await?;
+        Ok(Box::new(|ledger| {
+            for (contact, links) in found {
+                ledger.load_contact(contact, links);
+            }
+        }))
+    }
+
+    async fn owners(&self, needs: &Needs) -> Result<Note, Error> {
+        let owners = contacts::owners(self.session, self.account, needs.identities.iter()).await?;
+        Ok(Box::new(|ledger| {
+            for (identity, owner) in owners {
+                ledger.load_owner(identity, owner);
+            }
+        }))
+    }
+
+    async fn holders(&self, needs: &Needs) -> Result<Note, Error> {
+        let mut by_inbox: BTreeMap<InboxId, Vec<&str>> = BTreeMap::new();
+        for (inbox, source_id) in &needs.links {
+            by_inbox.entry(*inbox).or_default().push(source_id.as_str());
+        }
+        let asked = by_inbox.iter().map(|(inbox, sources)| async move {
+            let rows = self.session.query(HOLDERS, &[&self.account.0, &inbox.0, sources]).await?;
+            let holder = |row| -> Result<_, Error> {
+                let source_id = SourceId::from_stored(column(row, 0)?);
+                Ok(((*inbox, source_id), ContactId(column(row, 1)?)))
+            };
+            rows.iter().map(holder).collect::<Result<Vec<_>, Error>>()
+        });
+        let holders = try_join_all(asked).await?;
+        Ok(Box::new(|ledger| {
+            for (link, holder) in holders.into_iter().flatten() {
+                ledger.load_link(link, holder);
+            }
+        }))
+    }
+
+    async fn inboxes(&self, ids: &BTreeSet<InboxId>) -> Result<Note, Error> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let found = inboxes::some(self.session, self.account, &ids).await?;
+        Ok(Box::new(|ledger| found.into_iter().for_each(|inbox| ledger.load_inbox(inbox))))
+    }
+
+    async fn link_counts(&self, inboxes: &BTreeSet<InboxId>) -> Result<Note, Error> {
+        let asked = inboxes.iter().map(|inbox| async move {
+            let rows = self.session.query(COUNT_LINKS, &[&self.account.0, &inbox.0]).await?;
+            Ok::<_, Error>((*inbox, number(rows.first())?))
+        });
+        let counts = try_join_all(asked).await?;
+        Ok(Box::new(|ledger| {
+            for (inbox, count) in counts {
+                ledger.load_link_count(inbox, count);
+            }
+        }))
+    }
+
+    async fn labels(&self, labels: &BTreeSet<Label>) -> Result<Note, Error> {
+        let titles: Vec<&str> = labels.iter().map(Label::as_str).collect();
+        let mut found = Vec::new();
+        if !titles.is_empty() {
+            for row in self.session.query(LABELS, &[&self.account.0, &titles]).await? {
+                found.push((Label::from_stored(column(&row, 0)?), column(&row, 1)?));
+            }
+        }
+        Ok(Box::new(|ledger| {
+            for (label, id) in found {
+                ledger.load_label(label, id);
+            }
+        }))
+    }
+
+    async fn keys(&self, needs: &Needs) -> Result<Note, Error> {
+        let ids: Vec<i64> = needs.keys.iter().map(|id| id.0).collect();
+        let found = keys::some(self.session, self.account, &ids).await?;
+        Ok(Box::new(|ledger| found.into_iter().for_each(|key| ledger.load_key(key))))
+    }
+
+    async fn counts(&self, needs: &Needs) -> Result<Note, Error> {
+        let mut counts = [None, None];
+        let asked = [(needs.inbox_count, COUNT_INBOXES), (needs.key_count, COUNT_KEYS)];
+        for (slot, (needed, statement)) in counts.iter_mut().zip(asked) {
+            if needed {
+                *slot =
+                    Some(number(self.session.query(statement, &[&self.account.0]).await?.first())?);
+            }
+        }
+        let [inboxes, keys] = counts;
+        Ok(Box::new(move |ledger| {
+            if let Some(count) = inboxes {
+                ledger.load_inbox_count(count);
+            }
+            if let Some(count) = keys {
+                ledger.load_key_count(count);
+            }
+        }))
+    }
+
+    async fn outcomes(&self, needs: &Needs) -> Result<Note, Error> {
+        let asked = needs.outcomes.iter().map(|key| async move {
+            let found = self
+                .session
+                .query_opt(OUTCOME, &[&self.account.0, &key.api_key_id.0, &key.route, &key.key])
+                .await?;
+            let Some(row) = found else { return Ok(None) };
+            let kept = KeptOutcome {
+                fingerprint: row::hash(column(&row, 0)?, 0)?,
+                results: row::json(&row, 1)?,
+                at: UnixMillis(column(&row, 2)?),
+            };
+            Ok::<_, Error>(Some((key.clone(), kept)))
+        });
+        let outcomes = try_join_all(asked).await?;
+        Ok(Box::new(|ledger| {
+            for (key, kept) in outcomes.into_iter().flatten() {
+                ledger.load_outcome(key, kept);
+            }
+        }))
+    }
+}
+
+fn number(row: Option<&tokio_postgres::Row>) -> Result<i64, Error> {
+    row.map_or(Ok(0), |row| column(row, 0))
+}

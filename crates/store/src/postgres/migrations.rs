@@ -1,0 +1,106 @@
+//! The schema, brought up to date in one transaction by one server at a time.
+//!
+//! To change it: add `migrations/postgres/NNNN_what.sql` and its line to `MIGRATIONS`. A migration
+//! that was released is never edited.
+
+use tokio_postgres::Client;
+
+use super::{
+    connect::{self, DatabaseUrl},
+    lock,
+};
+use crate::OpenError;
+
+/// The migrations, in order; the schema's number is how many were run.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_initial.sql")];
+
+/// Where the schema's number is kept.
+const SCHEMA: &str = "CREATE TABLE meishi_schema (
+  one bigint PRIMARY KEY CHECK (one = 1),
+  version bigint NOT NULL
+)";
+
+/// Makes or migrates the tables. `database_id` is the identity of a database that is empty yet.
+pub(crate) async fn run(
+    client: &mut Client,
+    url: &DatabaseUrl,
+    database_id: &str,
+) -> Result<(), OpenError> {
+    run_all(&MIGRATIONS, client, url, database_id).await
+}
+
+async fn run_all(
+    migrations: &[&str],
+    client: &mut Client,
+    url: &DatabaseUrl,
+    database_id: &str,
+) -> Result<(), OpenError> {
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    let failed = |error: tokio_postgres::Error| connect::open_error(url, &error);
+    // Servers that start together need not wait for each other when there is nothing to do.
+    let mut found = version(client).await.map_err(failed)?;
+    if found < known {
+        let transaction = client.transaction().await.map_err(failed)?;
+        let wait = format!("SELECT pg_advisory_xact_lock({})", lock::SCHEMA);
+        transaction.batch_execute(&wait).await.map_err(failed)?;
+        found = version(&transaction).await.map_err(failed)?;
+        if found < known {
+            migrate(&transaction, migrations, found, database_id).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
+            return Ok(());
+        }
+    }
+    if found > known {
+        return Err(OpenError::Newer { database: url.to_string(), found, known });
+    }
+    Ok(())
+}
+
+/// The schema's number, 0 where there is none.
+async fn version(
+    client: &impl tokio_postgres::GenericClient,
+) -> Result<i64, tokio_postgres::Error> {
+    let there = client.query_typed("SELECT to_regclass('meishi_schema') IS NOT NULL", &[]).await?;
+    let is_there = there.first().map_or(Ok(false), |row| row.try_get(0))?;
+    if !is_there {
+        return Ok(0);
+    }
+    let rows = client.query_typed("SELECT version FROM meishi_schema", &[]).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0))
+}
+
+async fn migrate(
+    transaction: &tokio_postgres::Transaction<'_>,
+    migrations: &[&str],
+    found: i64,
+    database_id: &str,
+) -> Result<(), tokio_postgres::Error> {
+    use tokio_postgres::types::Type;
+    let run = usize::try_from(found).unwrap_or(0);
+    if found == 0 {
+        transaction.batch_execute(SCHEMA).await?;
+    }
+    for migration in migrations.iter().skip(run) {
+        transaction.batch_execute(migration).await?;
+    }
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    if found == 0 {
+        transaction
+            .execute_typed(
+                "INSERT INTO databases (one, id, epoch) VALUES (1, $1, 1)",
+                &[(&database_id, Type::TEXT)],
+            )
+            .await?;
+        transaction
+            .execute_typed(
+                "INSERT INTO meishi_schema (one, version) VALUES (1, $1)",
+                &[(&known, Type::INT8)],
+            )
+            .await?;
+    } else {
+        transaction
+            .execute_typed("UPDATE meishi_schema SET version = $1", &[(&known, Type::INT8)])
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Reading stored values back into the domain's types.
+
+use meishi_contacts::{
+    AccountId, ApiKey, Attributes, Availability, ChannelType, Contact, ContactId, Email, Event,
+    Identifier, Inbox, InboxId, KeyId, Label, Phone, Role, SecretHash, Seq, SourceId, StoredKey,
+    UnixMillis, UnixSeconds, Version,
+};
+use tokio_postgres::{Row, types::FromSql};
+
+use super::error::Error;
+use crate::{ContactInbox, ledger};
+
+/// A column, or why it is not what was written.
+pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
+    row.try_get(index).map_err(|error| unreadable(index, &error))
+}
+
+/// A contact with its labels from the columns that `contacts.rs` reads.
+pub(super) fn contact(row: &Row) -> Result<Contact, Error> {
+    let text = |index| column::<Option<String>>(row, index);
+    let mut labels: Vec<Label> =
+        column::<Vec<String>>(row, 15)?.into_iter().map(Label::from_stored).collect();
+    labels.sort_unstable();
+    Ok(Contact {
+        id: ContactId(column(row, 0)?),
+        version: Version(column(row, 1)?),
+        name: column(row, 2)?,
+        first_name: text(3)?,
+        last_name: text(4)?,
+        email: text(5)?.map(Email::from_stored),
+        phone_number: text(6)?.map(Phone::from_stored),
+        identifier: text(7)?.map(Identifier::from_stored),
+        thumbnail: column(row, 8)?,
+        availability_status: parsed(row, 9, Availability::parse)?,
+        blocked: column(row, 10)?,
+        additional_attributes: attributes(row, 11)?,
+        custom_attributes: attributes(row, 12)?,
+        last_activity_at: column::<Option<i64>>(row, 13)?.map(UnixSeconds),
+        created_at: UnixSeconds(column(row, 14)?),
+        labels,
+    })
+}
+
+/// A contact's channels from an array of JSON arrays.
+pub(super) fn contact_inboxes(row: &Row, index: usize) -> Result<Vec<ContactInbox>, Error> {
+    let links = column::<Vec<&str>>(row, index)?.into_iter().map(|link| {
+        let (source_id, id, name, channel_type, created_at): (String, i64, String, String, i64) =
+            serde_json::from_str(link).map_err(|error| unreadable(index, &error))?;
+        let channel_type = ChannelType::parse(&channel_type)
+            .ok_or_else(|| unreadable(index, &"a channel type that is not known"))?;
+        let inbox =
+            Inbox { id: InboxId(id), name, channel_type, created_at: UnixMillis(created_at) };
+        Ok(ContactInbox { source_id: SourceId::from_stored(source_id), inbox })
+    });
+    let mut links = links.collect::<Result<Vec<_>, Error>>()?;
+    links.sort_unstable_by(|a, b| (a.inbox.id, &a.source_id).cmp(&(b.inbox.id, &b.source_id)));
+    Ok(links)
+}
+
+/// A channel from `id, name, channel_type, created_at`.
+pub(super) fn inbox(row: &Row) -> Result<Inbox, Error> {
+    Ok(Inbox {
+        id: InboxId(column(row, 0)?),
+        name: column(row, 1)?,
+        channel_type: parsed(row, 2, ChannelType::parse)?,
+        created_at: UnixMillis(column(row, 3)?),
+    })
+}
+
+/// A key from the columns that `keys.rs` reads.
+pub(super) fn stored_key(row: &Row) -> Result<StoredKey, Error> {
+    let time = |index| Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(UnixMillis));
+    let previous: Option<&[u8]> = column(row, 10)?;
+    Ok(StoredKey {
+        account: AccountId(column(row, 0)?),
+        key: ApiKey {
+            id: KeyId(column(row, 1)?),
+            api_key: column(row, 2)?,
+            name: column(row, 3)?,
+            role: parsed(row, 4, Role::parse)?,
+            created_at: UnixMillis(column(row, 5)?),
+            expires_at: time(6)?,
+            last_used_at: time(7)?,
+            previous_until: time(8)?,
+        },
+        secret_hash: SecretHash(hash(column(row, 9)?, 9)?),
+        previous_hash: previous.map(|bytes| hash(bytes, 10).map(SecretHash)).transpose()?,
+    })
+}
+
+/// An event from `seq, at, actor, actor_id, request_id, body`.
+pub(super) fn event(row: &Row) -> Result<Event, Error> {
+    let actor_id: Option<i64> = column(row, 3)?;
+    Ok(Event {
+        seq: Seq(column(row, 0)?),
+        at: UnixMillis(column(row, 1)?),
+        actor: parsed(row, 2, |actor| ledger::actor(actor, actor_id))?,
+        request_id: column(row, 4)?,
+        body: json(row, 5)?,
+    })
+}
+
+/// A column of JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row, index: usize) -> Result<T, Error> {
+    serde_json::from_str(column(row, index)?).map_err(|error| unreadable(index, &error))
+}
+
+/// 32 bytes of a hash.
+pub(super) fn hash(bytes: &[u8], index: usize) -> Result<[u8; 32], Error> {
+    bytes.try_into().map_err(|error| unreadable(index, &error))
+}
+
+fn parsed<T>(row: &Row, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
+    parse(column(row, index)?).ok_or_else(|| unreadable(index, &"not a word that is known"))
+}
+
+fn attributes(row: &Row, index: usize) -> Result<Attributes, Error> {
+    Attributes::from_stored(column(row, index)?)
+        .ok_or_else(|| unreadable(index, &"not a JSON object"))
+}
+
+fn unreadable(index: usize, reason: &dyn std::fmt::Display) -> Error {
+    Error::Unreadable(format!("column {index}: {reason}"))
+}

@@ -1,0 +1,453 @@
+//! What calls left, written table by table in one round trip: what goes, then what comes or
+//! changes. Each list is a few arrays that `unnest` makes rows of again.
+
+use std::collections::BTreeMap;
+
+use futures::future::{BoxFuture, FutureExt, try_join_all};
+use meishi_contacts::{
+    AccountId, Contact, ContactId, Email, Event, Identifier, IdentityKind, Inbox, InboxId, KeyId,
+    Phone, StoredKey,
+};
+use tokio_postgres::types::ToSql;
+
+use super::{
+    error::Error,
+    session::Session,
+    statement::{Statement, statements},
+};
+use crate::ledger::{AccountRows, Counters, KeptOutcome, OutcomeKey, Writes, actor_columns};
+
+statements! {
+    EMPTY_INBOXES(INT8, INT8_ARRAY) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = ANY($2)";
+    DELETE_CONTACT_LABELS(INT8, INT8_ARRAY) = "DELETE FROM contact_labels
+         WHERE account_id = $1 AND contact_id = ANY($2)";
+    DELETE_LINKS(INT8, INT8, TEXT_ARRAY) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2 AND source_id = ANY($3)";
+    DELETE_IDENTITIES(INT8, TEXT, TEXT_ARRAY) = "DELETE FROM identities
+         WHERE account_id = $1 AND kind = $2 AND value = ANY($3)";
+    DELETE_CONTACTS(INT8, INT8_ARRAY) = "DELETE FROM contacts
+         WHERE account_id = $1 AND id = ANY($2)";
+    DELETE_INBOXES(INT8, INT8_ARRAY) = "DELETE FROM inboxes WHERE account_id = $1 AND id = ANY($2)";
+    DELETE_KEYS(INT8, INT8_ARRAY) = "DELETE FROM api_keys WHERE account_id = $1 AND id = ANY($2)";
+    INSERT_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
+        "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
+         VALUES ($1, $2, $3, $4, $5)";
+    UPDATE_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
+        "UPDATE inboxes SET name = $3, channel_type = $4, created_at = $5
+         WHERE account_id = $1 AND id = $2";
+    INSERT_CONTACTS(
+        INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
+        TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
+        INT8_ARRAY
+    ) = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name, email,
+           phone_number, identifier, thumbnail, availability_status, blocked,
+           additional_attributes, custom_attributes, last_activity_at, created_at)
+         SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+           $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[])";
+    UPDATE_CONTACTS(
+        INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
+        TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
+        INT8_ARRAY
+    ) = "UPDATE contacts AS c SET version = new.version, name = new.name,
+           first_name = new.first_name, last_name = new.last_name, email = new.email,
+           phone_number = new.phone_number, identifier = new.identifier,
+           thumbnail = new.thumbnail, availability_status = new.availability_status,
+           blocked = new.blocked, additional_attributes = new.additional_attributes,
+           custom_attributes = new.custom_attributes, last_activity_at = new.last_activity_at,
+           created_at = new.created_at
+         FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+           $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[])
+           AS new(id, version, name, first_name, last_name, email, phone_number, identifier,
+             thumbnail, availability_status, blocked, additional_attributes, custom_attributes,
+             last_activity_at, created_at)
+         WHERE c.account_id = $1 AND c.id = ANY($2) AND c.id = new.id";
+    INSERT_IDENTITIES(INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
+        "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
+         SELECT $1, *, true FROM unnest($2::text[], $3::text[], $4::bigint[])";
+    INSERT_LINKS(INT8, INT8_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
+        "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
+         SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::bigint[])";
+    INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY) = "INSERT INTO labels (account_id, id, title)
+         SELECT $1, * FROM unnest($2::bigint[], $3::text[])";
+    INSERT_CONTACT_LABELS(INT8, INT8_ARRAY, INT8_ARRAY) =
+        "INSERT INTO contact_labels (account_id, contact_id, label_id)
+         SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])";
+    INSERT_KEY(INT8, INT8, TEXT, BYTEA, TEXT, TEXT, INT8, INT8, BYTEA, INT8) =
+        "INSERT INTO api_keys (account_id, id, api_key, secret_hash, name, role, created_at,
+           expires_at, previous_hash, previous_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    UPDATE_KEY(INT8, INT8, BYTEA, TEXT, TEXT, INT8, BYTEA, INT8) =
+        "UPDATE api_keys SET secret_hash = $3, name = $4, role = $5, expires_at = $6,
+           previous_hash = $7, previous_until = $8
+         WHERE account_id = $1 AND id = $2";
+    INSERT_EVENTS(
+        INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
+        TEXT_ARRAY
+    ) = "INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind, subject_id,
+           body)
+         SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[],
+           $6::text[], $7::text[], $8::bigint[], $9::text[])";
+    INSERT_OUTCOME(INT8, INT8, TEXT, TEXT, BYTEA, TEXT, INT8) =
+        "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint, outcome,
+           created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+        "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id, last_key_id,
+           last_label_id, contacts, resolved_contacts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+        "UPDATE counters SET last_seq = $2, last_contact_id = $3, last_inbox_id = $4,
+           last_key_id = $5, last_label_id = $6, contacts = $7, resolved_contacts = $8
+         WHERE account_id = $1";
+}
+
+/// Writes everything that calls left.
+pub(super) async fn rows(
+    session: &Session,
+    account: AccountId,
+    writes: &Writes,
+) -> Result<(), Error> {
+    let mut batch = Batch::new(session, account);
+    batch.delete_where(EMPTY_INBOXES, &writes.emptied_inboxes, |id: &InboxId| id.0);
+    batch.delete_where(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id: &ContactId| id.0);
+    let mut links: BTreeMap<InboxId, Vec<&str>> = BTreeMap::new();
+    for (inbox, source_id) in &writes.gone_links {
+        links.entry(*inbox).or_default().push(source_id.as_str());
+    }
+    for (inbox, sources) in links {
+        batch.send(DELETE_LINKS, Expect::Rows(sources.len()), (inbox.0, sources));
+    }
+    let mut identities: BTreeMap<IdentityKind, Vec<&str>> = BTreeMap::new();
+    for gone in &writes.gone_identities {
+        identities.entry(gone.kind).or_default().push(&gone.value);
+    }
+    for (kind, values) in identities {
+        batch.send(DELETE_IDENTITIES, Expect::Rows(values.len()), (kind.as_str(), values));
+    }
+    batch.delete(DELETE_CONTACTS, &writes.gone_contacts, |id: &ContactId| id.0);
+    batch.delete(DELETE_INBOXES, &writes.gone_inboxes, |id: &InboxId| id.0);
+    batch.delete(DELETE_KEYS, &writes.gone_keys, |id: &KeyId| id.0);
+
+    batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
+    batch.inboxes(UPDATE_INBOX, &writes.changed_inboxes);
+    batch.contacts(INSERT_CONTACTS, &writes.new_contacts);
+    batch.contacts(UPDATE_CONTACTS, &writes.changed_contacts);
+    if !writes.new_identities.is_empty() {
+        let new = &writes.new_identities;
+        let kinds: Vec<_> = new.iter().map(|(identity, _)| identity.kind.as_str()).collect();
+        let values: Vec<_> = new.iter().map(|(identity, _)| identity.value.as_str()).collect();
+        let owners: Vec<_> = new.iter().map(|(_, owner)| owner.0).collect();
+        batch.send(INSERT_IDENTITIES, Expect::Rows(new.len()), (kinds, values, owners));
+    }
+    if !writes.new_links.is_empty() {
+        let new = &writes.new_links;
+        let inboxes: Vec<_> = new.iter().map(|((inbox, _), _)| inbox.0).collect();
+        let sources: Vec<_> = new.iter().map(|((_, source), _)| source.as_str()).collect();
+        let holders: Vec<_> = new.iter().map(|(_, holder)| holder.0).collect();
+        batch.send(INSERT_LINKS, Expect::Rows(new.len()), (inboxes, sources, holders));
+    }
+    if !writes.new_labels.is_empty() {
+        let new = &writes.new_labels;
+        let ids: Vec<_> = new.iter().map(|(_, id)| *id).collect();
+        let titles: Vec<_> = new.iter().map(|(label, _)| label.as_str()).collect();
+        batch.send(INSERT_LABELS, Expect::Rows(new.len()), (ids, titles));
+    }
+    if !writes.new_contact_labels.is_empty() {
+        let new = &writes.new_contact_labels;
+        let contacts: Vec<_> = new.iter().map(|(contact, _)| contact.0).collect();
+        let labels: Vec<_> = new.iter().map(|(_, label)| *label).collect();
+        batch.send(INSERT_CONTACT_LABELS, Expect::Rows(new.len()), (contacts, labels));
+    }
+    batch.new_keys(&writes.new_keys);
+    for stored in &writes.changed_keys {
+        let key = &stored.key;
+        batch.send(
+            UPDATE_KEY,
+            Expect::Rows(1),
+            (
+                key.id.0,
+                stored.secret_hash.0.as_slice(),
+                key.name.as_str(),
+                key.role.as_str(),
+                key.expires_at.map(|at| at.0),
+                stored.previous_hash.map(|hash| hash.0.to_vec()),
+                key.previous_until.map(|at| at.0),
+            ),
+        );
+    }
+    batch.events(&writes.events)?;
+    for (key, kept) in &writes.new_outcomes {
+        batch.outcome(key, kept)?;
+    }
+    if let Some(counters) = &writes.counters {
+        batch.counters(UPDATE_COUNTERS, counters);
+    }
+    batch.finish().await
+}
+
+/// Writes the first rows of an account.
+pub(super) async fn account(session: &Session, rows: &AccountRows) -> Result<(), Error> {
+    let mut batch = Batch::new(session, rows.account.id);
+    batch.counters(INSERT_COUNTERS, &rows.counters);
+    batch.inboxes(INSERT_INBOX, std::slice::from_ref(&rows.inbox));
+    batch.new_keys(std::slice::from_ref(&rows.key));
+    batch.events(&rows.events)?;
+    batch.finish().await
+}
+
+/// How many rows a statement must have written. Another number means that the tables are not what
+/// the ledger was told.
+#[derive(Clone, Copy)]
+enum Expect {
+    Rows(usize),
+    Any,
+}
+
+/// Statements on one account, sent together and in this order.
+struct Batch<'a> {
+    session: &'a Session,
+    account: i64,
+    statements: Vec<Statement>,
+    runs: Vec<BoxFuture<'a, Result<(), Error>>>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(session: &'a Session, account: AccountId) -> Self {
+        Self { session, account: account.0, statements: Vec::new(), runs: Vec::new() }
+    }
+
+    fn send(&mut self, statement: Statement, expect: Expect, columns: impl Columns + 'a) {
+        let (session, account) = (self.session, self.account);
+        let run = async move {
+            let parameters = columns.after(&account);
+            // Joined with an array, the table's present size decides how: see `session.rs`.
+            let written = if statement.sql == UPDATE_CONTACTS.sql {
+                session.execute_planned(statement, &parameters).await?
+            } else {
+                session.execute(statement, &parameters).await?
+            };
+            match expect {
+                Expect::Rows(rows) if usize::try_from(written) != Ok(rows) => {
+                    let what = statement.sql.lines().next().unwrap_or_default();
+                    Err(Error::Unreadable(format!("{what}: {written} rows instead of {rows}")))
+                }
+                Expect::Rows(_) | Expect::Any => Ok(()),
+            }
+        };
+        self.statements.push(statement);
+        self.runs.push(run.boxed());
+    }
+
+    fn delete<K>(&mut self, statement: Statement, gone: &[K], number: impl Fn(&K) -> i64) {
+        self.delete_numbers(statement, gone, number, Expect::Rows(gone.len()));
+    }
+
+    /// Deletes rows of which there may be any number for each key.
+    fn delete_where<K>(&mut self, statement: Statement, of: &[K], number: impl Fn(&K) -> i64) {
+        self.delete_numbers(statement, of, number, Expect::Any);
+    }
+
+    fn delete_numbers<K>(
+        &mut self,
+        statement: Statement,
+        keys: &[K],
+        number: impl Fn(&K) -> i64,
+        expect: Expect,
+    ) {
+        if !keys.is_empty() {
+            let numbers: Vec<i64> = keys.iter().map(number).collect();
+            self.send(statement, expect, (numbers,));
+        }
+    }
+
+    fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {
+        for inbox in inboxes {
+            let channel_type = inbox.channel_type.as_str();
+            let columns = (inbox.id.0, inbox.name.as_str(), channel_type, inbox.created_at.0);
+            self.send(statement, Expect::Rows(1), columns);
+        }
+    }
+
+    fn contacts(&mut self, statement: Statement, contacts: &'a [Contact]) {
+        if contacts.is_empty() {
+            return;
+        }
+        let columns = ContactColumns::of(contacts);
+        self.send(statement, Expect::Rows(contacts.len()), columns);
+    }
+
+    fn new_keys(&mut self, keys: &'a [StoredKey]) {
+        for stored in keys {
+            let key = &stored.key;
+            let columns = (
+                key.id.0,
+                key.api_key.as_str(),
+                stored.secret_hash.0.as_slice(),
+                key.name.as_str(),
+                key.role.as_str(),
+                key.created_at.0,
+                key.expires_at.map(|at| at.0),
+                stored.previous_hash.map(|hash| hash.0.to_vec()),
+                key.previous_until.map(|at| at.0),
+            );
+            self.send(INSERT_KEY, Expect::Rows(1), columns);
+        }
+    }
+
+    fn events(&mut self, events: &'a [Event]) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let bodies =
+            events.iter().map(|event| json(&event.body)).collect::<Result<Vec<_>, Error>>()?;
+        let (actors, actor_ids): (Vec<_>, Vec<_>) =
+            events.iter().map(|event| actor_columns(event.actor)).unzip();
+        let columns = (
+            events.iter().map(|event| event.seq.0).collect::<Vec<_>>(),
+            events.iter().map(|event| event.at.0).collect::<Vec<_>>(),
+            actors,
+            actor_ids,
+            events.iter().map(|event| event.request_id.as_str()).collect::<Vec<_>>(),
+            events.iter().map(|event| event.body.kind()).collect::<Vec<_>>(),
+            events.iter().map(|event| event.body.subject()).collect::<Vec<_>>(),
+            bodies,
+        );
+        self.send(INSERT_EVENTS, Expect::Rows(events.len()), columns);
+        Ok(())
+    }
+
+    fn outcome(&mut self, key: &'a OutcomeKey, kept: &'a KeptOutcome) -> Result<(), Error> {
+        let columns = (
+            key.api_key_id.0,
+            key.route.as_str(),
+            key.key.as_str(),
+            kept.fingerprint.as_slice(),
+            json(&kept.results)?,
+            kept.at.0,
+        );
+        self.send(INSERT_OUTCOME, Expect::Rows(1), columns);
+        Ok(())
+    }
+
+    fn counters(&mut self, statement: Statement, counters: &Counters) {
+        let columns = (
+            counters.last_seq,
+            counters.last_contact_id,
+            counters.last_inbox_id,
+            counters.last_key_id,
+            counters.last_label_id,
+            counters.contacts,
+            counters.resolved_contacts,
+        );
+        self.send(statement, Expect::Rows(1), columns);
+    }
+
+    /// Sends all of it and waits until all of it is done.
+    async fn finish(self) -> Result<(), Error> {
+        // A statement that had to be prepared first would be overtaken by those behind it.
+        try_join_all(self.statements.iter().map(|s| self.session.prepare(*s))).await?;
+        // Each is sent when it is first polled, and they are first polled in this order.
+        try_join_all(self.runs).await.map(drop)
+    }
+}
+
+/// Parameters after the account.
+trait Columns: Send + Sync {
+    /// All parameters, the account first.
+    fn after<'b>(&'b self, account: &'b i64) -> Vec<&'b (dyn ToSql + Sync)>;
+}
+
+macro_rules! columns {
+    ($($name:ident)+) => {
+        #[expect(non_snake_case, reason = "the type parameters name the values too")]
+        impl<$($name: ToSql + Send + Sync),+> Columns for ($($name,)+) {
+            fn after<'b>(&'b self, account: &'b i64) -> Vec<&'b (dyn ToSql + Sync)> {
+                let ($($name,)+) = self;
+                vec![account, $($name),+]
+            }
+        }
+    };
+}
+
+columns!(A);
+columns!(A B);
+columns!(A B C);
+columns!(A B C D);
+columns!(A B C D E F);
+columns!(A B C D E F G);
+columns!(A B C D E F G H);
+columns!(A B C D E F G H I);
+
+/// Contacts, a column each.
+#[derive(Default)]
+struct ContactColumns<'a> {
+    ids: Vec<i64>,
+    versions: Vec<i64>,
+    names: Vec<&'a str>,
+    first_names: Vec<Option<&'a str>>,
+    last_names: Vec<Option<&'a str>>,
+    emails: Vec<Option<&'a str>>,
+    phone_numbers: Vec<Option<&'a str>>,
+    identifiers: Vec<Option<&'a str>>,
+    thumbnails: Vec<&'a str>,
+    availability_statuses: Vec<&'a str>,
+    blocked: Vec<bool>,
+    additional_attributes: Vec<&'a str>,
+    custom_attributes: Vec<&'a str>,
+    last_activity_at: Vec<Option<i64>>,
+    created_at: Vec<i64>,
+}
+
+impl<'a> ContactColumns<'a> {
+    fn of(contacts: &'a [Contact]) -> Self {
+        let mut columns = Self::default();
+        for contact in contacts {
+            columns.ids.push(contact.id.0);
+            columns.versions.push(contact.version.0);
+            columns.names.push(&contact.name);
+            columns.first_names.push(contact.first_name.as_deref());
+            columns.last_names.push(contact.last_name.as_deref());
+            columns.emails.push(contact.email.as_ref().map(Email::as_str));
+            columns.phone_numbers.push(contact.phone_number.as_ref().map(Phone::as_str));
+            columns.identifiers.push(contact.identifier.as_ref().map(Identifier::as_str));
+            columns.thumbnails.push(&contact.thumbnail);
+            columns.availability_statuses.push(contact.availability_status.as_str());
+            columns.blocked.push(contact.blocked);
+            columns.additional_attributes.push(contact.additional_attributes.as_json());
+            columns.custom_attributes.push(contact.custom_attributes.as_json());
+            columns.last_activity_at.push(contact.last_activity_at.map(|at| at.0));
+            columns.created_at.push(contact.created_at.0);
+        }
+        columns
+    }
+}
+
+impl Columns for ContactColumns<'_> {
+    fn after<'b>(&'b self, account: &'b i64) -> Vec<&'b (dyn ToSql + Sync)> {
+        vec![
+            account,
+            &self.ids,
+            &self.versions,
+            &self.names,
+            &self.first_names,
+            &self.last_names,
+            &self.emails,
+            &self.phone_numbers,
+            &self.identifiers,
+            &self.thumbnails,
+            &self.availability_statuses,
+            &self.blocked,
+            &self.additional_attributes,
+            &self.custom_attributes,
+            &self.last_activity_at,
+            &self.created_at,
+        ]
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Unreadable(error.to_string()))
+}

@@ -1,0 +1,208 @@
+//! Connections: a pool of them, and one that statements are run on.
+
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
+use futures::FutureExt;
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{connect::DatabaseUrl, error::Error, statement::Statement};
+
+/// How long a caller waits for a connection that is free, or for a new one.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a statement may take before its connection is given up. The server's own limits are
+/// below it.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What every connection is set to. A lane that is stuck lets go of its account within seconds: a
+/// server that froze amid a transaction is put out before those who wait for its lock give up.
+///
+/// Rows are only ever looked up by key. A plan that was made while a table was small must not read
+/// the whole of it when it has grown, so plans by key are the only ones that are cached.
+const SETTINGS: [(&str, &str); 8] = [
+    ("idle_in_transaction_session_timeout", "3s"),
+    ("lock_timeout", "8s"),
+    ("statement_timeout", "20s"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
+/// The pool.
+#[derive(Clone)]
+pub(super) struct Sessions {
+    pool: Pool,
+    /// Connections are a pooler's, handed out for a transaction each: nothing can be prepared, and
+    /// settings hold for one transaction.
+    pooled: bool,
+    /// `synchronous_commit` is off by default there, and is switched on.
+    synchronous: bool,
+}
+
+impl Sessions {
+    /// A pool of at most so many connections.
+    pub(super) fn new(
+        url: &DatabaseUrl,
+        connections: usize,
+        pooled: bool,
+        synchronous: bool,
+    ) -> Result<Self, Error> {
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(url.config().clone(), url.tls(), config);
+        let mut builder = Pool::builder(manager)
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(WAIT))
+            .recycle_timeout(Some(WAIT));
+        if !pooled {
+            let settings = settings("SET", synchronous);
+            builder = builder.post_create(Hook::async_fn(move |client, _| {
+                let settings = settings.clone();
+                async move { client.batch_execute(&settings).await.map_err(HookError::Backend) }
+                    .boxed()
+            }));
+        }
+        let pool = builder.build().map_err(|error| Error::NoConnection(error.to_string()))?;
+        Ok(Self { pool, pooled, synchronous })
+    }
+
+    /// A connection that nobody else uses.
+    pub(super) async fn get(&self) -> Result<Session, Error> {
+        Ok(Session { client: self.pool.get().await?, pooled: self.pooled })
+    }
+
+    /// The statements that begin a lane's transaction.
+    pub(super) fn begin(&self) -> String {
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;";
+        if self.pooled {
+            format!("{begin} {}", settings("SET LOCAL", self.synchronous))
+        } else {
+            begin.to_owned()
+        }
+    }
+
+    /// Gives the connections up; every later use fails.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// How many connections there are at most.
+    pub(super) fn max_size(&self) -> usize {
+        self.pool.status().max_size
+    }
+
+    /// Whether the pool was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+}
+
+fn settings(verb: &str, synchronous: bool) -> String {
+    let durable = synchronous.then_some(("synchronous_commit", "on"));
+    let set = |(name, value)| format!("{verb} {name} = '{value}';");
+    SETTINGS.into_iter().chain(durable).map(set).collect()
+}
+
+/// A connection.
+pub(super) struct Session {
+    client: Object,
+    pooled: bool,
+}
+
+impl Session {
+    /// Runs a statement and returns its rows.
+    pub(super) async fn query(
+        &self,
+        statement: Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let Statement { sql, types } = statement;
+        in_time(async {
+            if self.pooled {
+                let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
+                self.client.query_typed(sql, &typed).await
+            } else {
+                let prepared = self.client.prepare_typed_cached(sql, types).await?;
+                self.client.query(&prepared, parameters).await
+            }
+        })
+        .await
+    }
+
+    /// Runs a statement that returns one row at most.
+    pub(super) async fn query_opt(
+        &self,
+        statement: Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.query(statement, parameters).await?.into_iter().next())
+    }
+
+    /// Runs a statement and returns how many rows it wrote.
+    pub(super) async fn execute(
+        &self,
+        statement: Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        if self.pooled {
+            return self.execute_planned(statement, parameters).await;
+        }
+        in_time(async {
+            let prepared = self.client.prepare_typed_cached(statement.sql, statement.types).await?;
+            self.client.execute(&prepared, parameters).await
+        })
+        .await
+    }
+
+    /// Runs a statement with a plan of its own, for these parameters.
+    pub(super) async fn execute_planned(
+        &self,
+        statement: Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let Statement { sql, types } = statement;
+        let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
+        in_time(self.client.execute_typed(sql, &typed)).await
+    }
+
+    /// Prepares a statement, so that running it next sends it at once.
+    pub(super) async fn prepare(&self, statement: Statement) -> Result<(), Error> {
+        if self.pooled {
+            return Ok(());
+        }
+        let Statement { sql, types } = statement;
+        in_time(self.client.prepare_typed_cached(sql, types)).await.map(drop)
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
+        in_time(self.client.batch_execute(statements)).await
+    }
+
+    /// Ends a transaction without its effects. A connection on which that fails is given up.
+    pub(super) async fn roll_back(self) {
+        if self.batch("ROLLBACK").await.is_err() {
+            self.give_up();
+        }
+    }
+
+    /// Closes the connection instead of returning it to the pool.
+    pub(super) fn give_up(self) {
+        drop(Object::take(self.client));
+    }
+}
+
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(Error::from),
+        Err(_) => Err(Error::Timeout),
+    }
+}
