@@ -14,6 +14,7 @@
 )]
 
 mod client;
+mod copy;
 mod crash;
 mod failures;
 mod help;

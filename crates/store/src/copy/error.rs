@@ -11,6 +11,9 @@ pub enum CopyError {
     /// The target cannot be opened.
     #[error("{}", naming(.0, "--to"))]
     Target(OpenError),
+    /// The source and the target are one database.
+    #[error("--from and --to name the same database; choose a new one with --to")]
+    Same,
     /// Where the source should be, there is none.
     #[error("there is no database of meishi's in {0}; correct --from")]
     NoSource(String),

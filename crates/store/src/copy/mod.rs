@@ -178,6 +178,10 @@ pub async fn copy(
     to: &Place,
     progress: &dyn Progress,
 ) -> Result<Vec<TableCopy>, CopyError> {
+    // There are other ways to name it twice; those end with what is held or not empty.
+    if from.to_string() == to.to_string() {
+        return Err(CopyError::Same);
+    }
     let mut source: Box<dyn Side> = match from {
         Place::Sqlite(directory) => Box::new(sqlite::Sqlite::source(directory).await?),
         Place::Postgres(url) => Box::new(postgres::Postgres::source(url).await?),

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,6 +19,10 @@ use super::{
 };
 use crate::{OpenError, sqlite::DataDirectory, sqlite::migrations};
 
+/// How often a directory that is held is tried, and how long is waited in between.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Refuses a database that is half a copy.
 pub(crate) fn refuse_unfinished(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match is_unfinished(connection) {
@@ -29,6 +34,17 @@ pub(crate) fn refuse_unfinished(connection: &Connection, path: &Path) -> Result<
 
 fn is_unfinished(connection: &Connection) -> rusqlite::Result<bool> {
     connection.table_exists(None, "copies")
+}
+
+/// Holds a directory. A copy that was killed just now may take a moment to let go of it.
+async fn hold(directory: &Path) -> Result<DataDirectory, OpenError> {
+    for _ in 0..ATTEMPTS {
+        match DataDirectory::hold(directory) {
+            Err(OpenError::Held(_)) => tokio::time::sleep(PAUSE).await,
+            held => return held,
+        }
+    }
+    DataDirectory::hold(directory)
 }
 
 /// An embedded database, held by this process.
@@ -50,7 +66,7 @@ impl Sqlite {
         if !DataDirectory::has_database(directory) {
             return Err(CopyError::NoSource(name));
         }
-        let directory = DataDirectory::hold(directory).map_err(CopyError::Source)?;
+        let directory = hold(directory).await.map_err(CopyError::Source)?;
         let path = directory.database();
         let connection = migrations::open_any(&path, "").map_err(CopyError::Source)?;
         let source = Self::new(connection, directory, name.clone());
@@ -64,7 +80,7 @@ impl Sqlite {
     /// Opens the database to write it, making it as needed.
     pub(super) async fn target(directory: &Path, database_id: &str) -> Result<Self, CopyError> {
         let name = format!("sqlite:{}", directory.display());
-        let directory = DataDirectory::hold(directory).map_err(CopyError::Target)?;
+        let directory = hold(directory).await.map_err(CopyError::Target)?;
         let path = directory.database();
         let connection = migrations::open_any(&path, database_id).map_err(CopyError::Target)?;
         let target = Self::new(connection, directory, name);

@@ -103,7 +103,7 @@ async fn a_row_that_changed_in_the_target_is_found() {
                 break;
             }
         }
-        let tables = run(&source.place(), &to, &Told::default()).await.unwrap();
+        let tables = copy(&source.place(), &to, &Told::default()).await.unwrap();
         assert_eq!(different(&tables), ["contacts"], "{to}");
         // Nobody takes it for a copy, and the next run begins anew.
         let told = run_whole(&source.place(), &to).await;

@@ -18,7 +18,7 @@ use meishi_contacts::{
 };
 use meishi_store::{
     Change, Context, DatabaseUrl, Idempotency, SqliteStore, Store,
-    copy::{CopyError, Phase, Place, Progress, TableCopy, copy},
+    copy::{Phase, Place, Progress, TableCopy, copy},
     sqlite::DataDirectory,
 };
 use meishi_test_postgres::{Cluster, Database};
@@ -243,24 +243,11 @@ impl Told {
     }
 }
 
-/// Copies to the end, once nothing of an earlier copy holds a directory any more.
-async fn run(from: &Place, to: &Place, told: &Told) -> Result<Vec<TableCopy>, CopyError> {
-    for _ in 0..500 {
-        match copy(from, to, told).await {
-            Err(error) if error.to_string().contains("is in use") => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            done => return done,
-        }
-    }
-    copy(from, to, told).await
-}
-
 /// Copies to the end, and every table must be equal.
 async fn run_whole(from: &Place, to: &Place) -> Told {
     let told = Told::default();
     let tables =
-        run(from, to, &told).await.unwrap_or_else(|error| panic!("{from} to {to}: {error}"));
+        copy(from, to, &told).await.unwrap_or_else(|error| panic!("{from} to {to}: {error}"));
     let different: Vec<_> = tables.iter().filter(|table| !table.equal).collect();
     assert!(different.is_empty(), "{from} to {to}: {different:?}");
     assert_eq!(tables.len(), 12);
@@ -278,7 +265,7 @@ async fn run_cut(from: &Place, to: &Place, slices: u64) -> Option<Phase> {
         () = told.reached.notified() => {
             Some(if *lock(&told.comparing) { Phase::Comparing } else { Phase::Copying })
         }
-        done = run(from, to, &told) => {
+        done = copy(from, to, &told) => {
             assert!(done.unwrap().iter().all(|table| table.equal));
             None
         }
@@ -286,7 +273,7 @@ async fn run_cut(from: &Place, to: &Place, slices: u64) -> Option<Phase> {
 }
 
 async fn sentence(from: &Place, to: &Place) -> String {
-    let error = run(from, to, &Told::default()).await.expect_err("it must be refused");
+    let error = copy(from, to, &Told::default()).await.expect_err("it must be refused");
     let text = error.to_string();
     assert!(!text.contains('\n'), "one sentence: {text}");
     text

@@ -26,6 +26,15 @@ async fn a_target_with_something_in_it_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_database_is_not_copied_into_itself() {
+    let (file, server) = (File::new(), Server::new());
+    file.open().await.close().await;
+    for place in [file.place(), server.place()] {
+        says(&sentence(&place, &place).await, &["name the same database"]);
+    }
+}
+
+#[tokio::test]
 async fn half_a_copy_of_another_database_is_left_alone() {
     let (source, other) = (File::filled().await, File::new());
     let held = DataDirectory::hold(other.path()).unwrap();
@@ -72,21 +81,16 @@ async fn places_are_read_and_shown_without_passwords() {
     }
 }
 
-/// Until the copy is through with it.
-async fn copy_beside(from: &Place, to: &Place) -> String {
-    copy(from, to, &Told::default()).await.unwrap_err().to_string()
-}
-
 #[tokio::test]
 async fn a_data_directory_in_use_is_not_copied() {
     let (source, target) = (File::filled().await, File::new());
     let store = source.open().await;
-    let text = copy_beside(&source.place(), &target.place()).await;
+    let text = sentence(&source.place(), &target.place()).await;
     says(&text, &["is in use by another meishi process", "--from"]);
     store.close().await;
     drop(store);
     let held = DataDirectory::hold(target.path()).unwrap();
-    let text = copy_beside(&source.place(), &target.place()).await;
+    let text = sentence(&source.place(), &target.place()).await;
     says(&text, &["is in use by another meishi process", "--to"]);
     drop(held);
     run_whole(&source.place(), &target.place()).await;
@@ -104,7 +108,7 @@ async fn a_source_on_postgresql_is_locked_against_writers_and_open_to_readers() 
 
     let told = Told { cut: Some(3), ..Told::default() };
     let (from, to) = (source.place(), target.place());
-    let copying = run(&from, &to, &told);
+    let copying = copy(&from, &to, &told);
     let looking = async {
         told.reached.notified().await;
         let read = client.query_one("SELECT sum(last_seq)::bigint FROM counters", &[]).await;
