@@ -66,7 +66,7 @@ pub enum Place {
     /// The data directory of an embedded one.
     Sqlite(PathBuf),
     /// One on a PostgreSQL server.
-    Postgres(Box<DatabaseUrl>),
+    Postgres(DatabaseUrl),
 }
 
 impl Place {
@@ -77,7 +77,7 @@ impl Place {
             Some(directory) => Ok(Self::Sqlite(Path::new(directory).to_owned())),
             None => match DatabaseUrl::parse(text) {
                 Err(OpenError::UnknownScheme) => Err(OpenError::UnknownPlace),
-                parsed => parsed.map(|url| Self::Postgres(Box::new(url))),
+                parsed => parsed.map(Self::Postgres),
             },
         }
     }

@@ -9,6 +9,7 @@ mod connect;
 mod contacts;
 mod error;
 mod events;
+mod examine;
 mod inboxes;
 mod keys;
 mod lanes;
@@ -23,18 +24,18 @@ mod session;
 mod snapshot;
 mod statement;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis,
+    StoredKey, UnixMillis, limits::READ_ROWS,
 };
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
+    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
 };
 
 pub use connect::DatabaseUrl;
@@ -44,24 +45,30 @@ use lanes::Lanes;
 use session::{Session, Sessions};
 
 /// How a server uses its database.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// Connections at most; half of them, rounded down, may write at once.
     pub connections: usize,
     /// The URL leads to a pooler that hands connections out for a transaction each, as PgBouncer
     /// does in transaction mode: nothing is prepared.
     pub pooled: bool,
+    /// A replica of the database, for what may be a little old: rows of contacts, and the snapshots
+    /// that indexes are loaded from. What it lacks, and everything while it is away, is read from
+    /// the database itself.
+    pub replica: Option<DatabaseUrl>,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 10, pooled: false }
+        Self { connections: 10, pooled: false, replica: None }
     }
 }
 
 /// A [`Store`] on PostgreSQL.
 pub struct PostgresStore {
     sessions: Sessions,
+    /// The replica's.
+    lagging: Option<Sessions>,
     lanes: Arc<Lanes>,
 }
 
@@ -70,7 +77,7 @@ impl PostgresStore {
     /// a database that is empty yet.
     pub async fn open(
         url: &DatabaseUrl,
-        options: PostgresOptions,
+        options: &PostgresOptions,
         database_id: &str,
     ) -> Result<Self, OpenError> {
         let (mut client, connection) = url.connect().await?;
@@ -78,19 +85,29 @@ impl PostgresStore {
             connect::check_server(url, &client).await?;
             migrations::run(&mut client, url, database_id).await?;
             crate::copy::refuse_unfinished_postgres(url, &client).await?;
-            let synchronous = is_asynchronous(&client).await;
-            synchronous.map_err(|error| connect::open_error(url, &error))
+            let failed = |error| connect::open_error(url, &error);
+            let asynchronous = is_asynchronous(&client).await.map_err(failed)?;
+            if let Some(replica) = &options.replica {
+                check_replica(&client, url, replica).await?;
+            }
+            Ok(asynchronous)
         };
-        let opened = opened.await;
+        let opened: Result<bool, OpenError> = opened.await;
         drop(client);
         connection.abort();
+        let asynchronous = opened?;
         let connections = options.connections.max(2);
-        let sessions =
-            Sessions::new(url, connections, options.pooled, opened?).map_err(|error| {
-                OpenError::Failed { database: url.to_string(), reason: error.to_string() }
-            })?;
+        let pool = |url: &DatabaseUrl| {
+            let sessions = Sessions::new(url, connections, options.pooled, asynchronous);
+            sessions.map_err(|error| OpenError::Failed {
+                database: url.to_string(),
+                reason: error.to_string(),
+            })
+        };
+        let sessions = pool(url)?;
+        let lagging = options.replica.as_ref().map(pool).transpose()?;
         let lanes = Lanes::new(sessions.clone(), connections / 2);
-        Ok(Self { sessions, lanes })
+        Ok(Self { sessions, lagging, lanes })
     }
 
     /// Runs a read. A connection that turns out to be gone is no failure yet: it is read again on
@@ -115,12 +132,57 @@ impl PostgresStore {
         work(&self.session().await?).await.map_err(StoreError::from)
     }
 
+    /// Reads contacts from the replica, where there is one and it answers.
+    async fn lagging_contacts(
+        &self,
+        account: AccountId,
+        ids: &[ContactId],
+        include: Include,
+    ) -> Vec<ContactRecord> {
+        let Some(lagging) = &self.lagging else { return Vec::new() };
+        let read = async {
+            let session = lagging.get().await?;
+            contacts::records(&session, account, ids, include).await
+        };
+        read.await.unwrap_or_else(|error: Error| {
+            tracing::warn!(%error, "the replica does not answer; the database does instead");
+            Vec::new()
+        })
+    }
+
     async fn session(&self) -> Result<Session, StoreError> {
         if self.sessions.is_closed() {
             return Err(closed());
         }
         Ok(self.sessions.get().await?)
     }
+}
+
+/// Refuses a replica that is one of another database.
+async fn check_replica(
+    client: &tokio_postgres::Client,
+    url: &DatabaseUrl,
+    replica: &DatabaseUrl,
+) -> Result<(), OpenError> {
+    let identity = "SELECT id, epoch FROM databases";
+    let (other, connection) = replica.connect().await?;
+    let there = other.query_typed(identity, &[]).await;
+    drop(other);
+    connection.abort();
+    let there = there.map_err(|error| connect::open_error(replica, &error))?;
+    let here = client.query_typed(identity, &[]).await;
+    let here = here.map_err(|error| connect::open_error(url, &error))?;
+    let identity = |rows: &[tokio_postgres::Row]| -> Option<(String, i64)> {
+        rows.first().and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?)))
+    };
+    if identity(&here) == identity(&there) {
+        return Ok(());
+    }
+    Err(OpenError::Unsuitable {
+        database: replica.to_string(),
+        reason: format!("it is no replica of {url}"),
+        remedy: "correct --database-replica".into(),
+    })
 }
 
 /// Whether a commit is not on disk by default here; it is asked for then.
@@ -204,15 +266,26 @@ impl Store for PostgresStore {
         ids: &[ContactId],
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let ids = ids.get(..READ_ROWS).unwrap_or(ids);
+        let known = self.lagging_contacts(account, ids, include).await;
+        let is_missing = |id: &&ContactId| known.iter().all(|record| record.contact.id != **id);
+        let missing: Arc<[ContactId]> = ids.iter().filter(is_missing).copied().collect();
+        if missing.is_empty() {
+            return Ok(known);
         }
-        let ids: Arc<[ContactId]> = ids.into();
-        self.read(move |session| {
-            let ids = Arc::clone(&ids);
-            async move { contacts::records(session, account, &ids, include).await }.boxed()
-        })
-        .await
+        let fresh = self
+            .read(move |session| {
+                let missing = Arc::clone(&missing);
+                async move { contacts::records(session, account, &missing, include).await }.boxed()
+            })
+            .await?;
+        if known.is_empty() {
+            return Ok(fresh);
+        }
+        let record = |id: &ContactId| {
+            known.iter().chain(&fresh).find(|record| record.contact.id == *id).cloned()
+        };
+        Ok(ids.iter().filter_map(record).collect())
     }
 
     async fn owners(
@@ -252,11 +325,33 @@ impl Store for PostgresStore {
     }
 
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {
+        if let Some(lagging) = &self.lagging {
+            match snapshot::open(lagging, account).await {
+                // A replica that has not heard of the account yet has nothing to give.
+                Ok(snapshot) if snapshot.seq > Seq::default() => return Ok(snapshot),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the replica gives no snapshot"),
+            }
+        }
+        if self.sessions.is_closed() {
+            return Err(closed());
+        }
         snapshot::open(&self.sessions, account).await
     }
 
     async fn database(&self) -> Result<Database, StoreError> {
         self.read(|session| accounts::database(session).boxed()).await
+    }
+
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
+        let session = self.session().await?;
+        let findings = examine::all(&session, now).await;
+        session.roll_back().await;
+        Ok(findings?)
+    }
+
+    async fn backup(&self, _file: &Path) -> Result<Backup, BackupError> {
+        Err(BackupError::Unsupported)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -270,5 +365,8 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.lanes.close().await;
         self.sessions.close();
+        if let Some(lagging) = &self.lagging {
+            lagging.close();
+        }
     }
 }

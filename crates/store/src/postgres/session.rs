@@ -135,6 +135,11 @@ impl Session {
         .await
     }
 
+    /// Runs a statement that may take as long as it needs.
+    pub(super) async fn query_slowly(&self, statement: &str) -> Result<Vec<Row>, Error> {
+        Ok(self.client.query_typed(statement, &[]).await?)
+    }
+
     /// Runs a statement that returns one row at most.
     pub(super) async fn query_opt(
         &self,

@@ -105,7 +105,7 @@ impl Server {
     }
 
     fn place(&self) -> Place {
-        Place::Postgres(Box::new(DatabaseUrl::parse(self.0.url()).unwrap()))
+        Place::Postgres(DatabaseUrl::parse(self.0.url()).unwrap())
     }
 
     async fn connect(&self) -> Client {

@@ -1,5 +1,8 @@
 //! The PostgreSQL store: the contract, and what only a server that several share can promise.
 
+mod examine;
+mod replica;
+
 use std::sync::Arc;
 
 use meishi_store::{DatabaseUrl, OpenError, PostgresOptions, PostgresStore, Store};
@@ -18,5 +21,5 @@ async fn make_store() -> (Arc<dyn Store>, Database) {
 async fn open(url: &str) -> Result<Arc<dyn Store>, OpenError> {
     let url = DatabaseUrl::parse(url)?;
     let options = PostgresOptions { connections: 6, ..PostgresOptions::default() };
-    Ok(Arc::new(PostgresStore::open(&url, options, "the database's id").await?))
+    Ok(Arc::new(PostgresStore::open(&url, &options, "the database's id").await?))
 }
