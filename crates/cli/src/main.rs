@@ -6,6 +6,7 @@
 mod accounts;
 mod backup;
 mod config;
+mod copy;
 mod doctor;
 mod inboxes;
 mod init;
@@ -51,6 +52,11 @@ enum Command {
     Restore(restore::Args),
     /// Check the database and say what to do; fail if something is wrong.
     Doctor(doctor::Args),
+    /// Copy a whole database into another one, between SQLite and PostgreSQL either way.
+    ///
+    /// It goes on where it was when it is run again after it broke off, and compares the two at
+    /// the end.
+    Copy(copy::Args),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
     /// About the configuration.
@@ -79,6 +85,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::run(args).await,
         Command::Restore(args) => restore::run(args),
         Command::Doctor(args) => return doctor::run(args).await,
+        Command::Copy(args) => copy::run(args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&command),
     };

@@ -12,6 +12,7 @@
 mod backup;
 mod change;
 mod context;
+pub mod copy;
 mod error;
 pub mod examine;
 mod ledger;

@@ -15,6 +15,7 @@
 
 mod backup;
 mod client;
+mod copy;
 mod crash;
 mod doctor;
 mod failures;

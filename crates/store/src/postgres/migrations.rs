@@ -26,7 +26,7 @@ pub(super) fn known() -> i64 {
 }
 
 /// Makes or migrates the tables. `database_id` is the identity of a database that is empty yet.
-pub(super) async fn run(
+pub(crate) async fn run(
     client: &mut Client,
     url: &DatabaseUrl,
     database_id: &str,

@@ -17,8 +17,8 @@ mod lanes;
 #[cfg(test)]
 mod lint;
 mod load;
-mod lock;
-mod migrations;
+pub(crate) mod lock;
+pub(crate) mod migrations;
 mod row;
 mod save;
 mod session;
@@ -40,6 +40,7 @@ use crate::{
 };
 
 pub use connect::DatabaseUrl;
+pub(crate) use connect::{check_server, open_error};
 use error::Error;
 use key_cache::{By, KeyCache};
 use lanes::Lanes;
@@ -86,6 +87,7 @@ impl PostgresStore {
         let opened = async {
             connect::check_server(url, &client).await?;
             migrations::run(&mut client, url, database_id).await?;
+            crate::copy::refuse_unfinished_postgres(url, &client).await?;
             let failed = |error| connect::open_error(url, &error);
             let asynchronous = is_asynchronous(&client).await.map_err(failed)?;
             if let Some(replica) = &options.replica {

@@ -22,7 +22,14 @@ const APPLICATION_ID: i64 = 0x4d45_4953;
 
 /// Opens the writer's connection, making or migrating the database. Where there is a database of
 /// an older schema, a copy of it stays beside it as `meishi.db.schema-N`.
-pub(super) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+pub(crate) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+    let connection = open_any(path, database_id)?;
+    crate::copy::refuse_unfinished_sqlite(&connection, path)?;
+    Ok(connection)
+}
+
+/// The same, also where it is half a copy.
+pub(crate) fn open_any(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
     open_with(&MIGRATIONS, path, database_id)
 }
 

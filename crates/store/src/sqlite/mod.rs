@@ -25,7 +25,7 @@ mod inboxes;
 mod keys;
 mod load;
 mod long_reads;
-mod migrations;
+pub(crate) mod migrations;
 mod partial;
 mod readers;
 mod restore;

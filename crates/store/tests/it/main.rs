@@ -12,5 +12,6 @@
 )]
 
 mod conformance;
+mod copy;
 mod postgres;
 mod sqlite;
