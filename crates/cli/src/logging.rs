@@ -21,9 +21,16 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
         );
     }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Not `init`, which takes what is told to the crate `log` too: PostgreSQL's driver tells it the
+    // values of every statement, and so what people are called.
     match config.log_format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let log = log.with_ansi(std::io::stderr().is_terminal());
+            tracing::subscriber::set_global_default(log.finish())?;
+        }
+        LogFormat::Json => {
+            tracing::subscriber::set_global_default(log.json().flatten_event(true).finish())?;
+        }
     }
     std::panic::set_hook(Box::new(|panic| {
         // Where, but not what: the text may hold a person's data.

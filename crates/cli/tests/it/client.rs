@@ -2,7 +2,10 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use ureq::{Agent, http::Request};
+use ureq::{
+    Agent, Body,
+    http::{Request, Response},
+};
 
 use crate::running::PATIENCE;
 
@@ -65,14 +68,7 @@ impl Client {
         request_id: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ureq::Error> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}/api/v2/accounts/{path}", self.base))
-            .header("Authorization", &self.authorization)
-            .header("Content-Type", "application/json")
-            .header("X-Request-Id", request_id);
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut response = self.agent.run(request.body(body)?)?;
+        let mut response = self.send(method, path, request_id, body)?;
         let status = response.status().as_u16();
         let text = response.body_mut().read_to_string()?;
         if text.is_empty() {
@@ -80,6 +76,38 @@ impl Client {
         }
         let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
         Ok((status, value))
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        request_id: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}/api/v2/accounts/{path}", self.base))
+            .header("Authorization", &self.authorization)
+            .header("Content-Type", "application/json")
+            .header("X-Request-Id", request_id);
+        self.agent.run(request.body(body.map(Value::to_string).unwrap_or_default())?)
+    }
+
+    /// Calls in vain: the status, when to try again, and the code of the error.
+    pub(crate) fn call_in_vain(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Option<String>, String) {
+        let mut response = self.send(method, path, "test", body).unwrap();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
+        let answer = response.body_mut().read_to_string().unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let code = answer["code"].as_str().unwrap_or_default().to_owned();
+        (response.status().as_u16(), retry_after, code)
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {

@@ -1,8 +1,9 @@
 //! The binary as a whole: each test starts the real `meishi` and holds it to what an operator or a
 //! client relies on.
 //!
-//! One file a topic. `running.rs` starts the program and a server, `client.rs` calls it over HTTP;
-//! `crash/` kills it in the middle of writing. To add a test: a function in the file of its topic,
+//! One file a topic. `running.rs` starts the program and a server, `client.rs` calls it over HTTP,
+//! `tables.rs` reads what either store keeps; `crash/` kills it in the middle of writing,
+//! `postgres/` is what is about PostgreSQL alone. To add a test: a function in the file of its topic,
 //! named by the sentence that it proves.
 
 #![expect(
@@ -22,7 +23,9 @@ mod failures;
 mod help;
 mod metrics;
 mod operator;
+mod postgres;
 mod running;
 mod secrets;
 mod signals;
 mod start;
+mod tables;

@@ -32,77 +32,79 @@ fn free_address() -> String {
 
 #[test]
 fn metrics_tell_of_requests_the_writer_contacts_and_the_index_on_an_address_of_their_own() {
-    let place = Place::new();
-    let credential = place.init();
-    let address = free_address();
-    let server = place.serve(&["--metrics-listen", &address]);
-    let client = server.client(&credential);
-    for email in ["anna@x.test", "ben@x.test"] {
-        client.create(credential.inbox, email);
-    }
-    let conflict = json!({ "inbox_id": credential.inbox, "email": "anna@x.test" });
-    assert_eq!(client.post("contacts", &conflict).0, 422);
-    assert_eq!(client.list("q=ben@").0, 1);
-    assert_eq!(client.get("contacts/1").0, 200);
-    assert_eq!(client.get("no-such-thing").0, 404);
-    for invented in ["FROB", "NICATE"] {
-        assert_eq!(client.try_call(invented, "contacts", "x", None).unwrap().0, 405);
-    }
-
-    // Some of the numbers are looked up every few seconds.
-    let deadline = Instant::now() + PATIENCE;
-    let page = loop {
-        let (status, page) = fetch(&format!("http://{address}/metrics"));
-        assert_eq!(status, 200);
-        let samples = samples(&page);
-        if samples.get("meishi_contacts") == Some(&2.0)
-            && samples.get("meishi_index_contacts") == Some(&2.0)
-        {
-            break page;
+    for place in Place::both() {
+        let credential = place.init();
+        let address = free_address();
+        let server = place.serve(&["--metrics-listen", &address]);
+        let client = server.client(&credential);
+        for email in ["anna@x.test", "ben@x.test"] {
+            client.create(credential.inbox, email);
         }
-        assert!(Instant::now() < deadline, "{page}");
-        thread::sleep(Duration::from_millis(100));
-    };
-    let samples = samples(&page);
-    let labels = |method: &str, route: &str, status: u16| {
-        format!("{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}}")
-    };
-    let contacts = "/api/v2/accounts/contacts";
-    for (labels, expected) in [
-        (labels("POST", contacts, 200), 2.0),
-        (labels("POST", contacts, 422), 1.0),
-        (labels("GET", contacts, 200), 1.0),
-        (labels("GET", &format!("{contacts}/{{id}}"), 200), 1.0),
-        (labels("GET", "none", 404), 1.0),
-    ] {
-        let name = format!("meishi_http_requests_total{labels}");
-        assert_eq!(samples.get(name.as_str()), Some(&expected), "{name} in {page}");
-        let name = format!("meishi_http_request_seconds_count{labels}");
-        assert_eq!(samples.get(name.as_str()), Some(&expected), "{name} in {page}");
-        let buckets = format!("meishi_http_request_seconds_bucket{}", labels.trim_end_matches('}'));
-        assert!(samples.keys().filter(|name| name.starts_with(&buckets)).count() > 5, "{page}");
+        let conflict = json!({ "inbox_id": credential.inbox, "email": "anna@x.test" });
+        assert_eq!(client.post("contacts", &conflict).0, 422);
+        assert_eq!(client.list("q=ben@").0, 1);
+        assert_eq!(client.get("contacts/1").0, 200);
+        assert_eq!(client.get("no-such-thing").0, 404);
+        for invented in ["FROB", "NICATE"] {
+            assert_eq!(client.try_call(invented, "contacts", "x", None).unwrap().0, 405);
+        }
+
+        // Some of the numbers are looked up every few seconds.
+        let deadline = Instant::now() + PATIENCE;
+        let page = loop {
+            let (status, page) = fetch(&format!("http://{address}/metrics"));
+            assert_eq!(status, 200);
+            let samples = samples(&page);
+            if samples.get("meishi_contacts") == Some(&2.0)
+                && samples.get("meishi_index_contacts") == Some(&2.0)
+            {
+                break page;
+            }
+            assert!(Instant::now() < deadline, "{page}");
+            thread::sleep(Duration::from_millis(100));
+        };
+        let samples = samples(&page);
+        let labels = |method: &str, route: &str, status: u16| {
+            format!("{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}}")
+        };
+        let contacts = "/api/v2/accounts/contacts";
+        for (labels, expected) in [
+            (labels("POST", contacts, 200), 2.0),
+            (labels("POST", contacts, 422), 1.0),
+            (labels("GET", contacts, 200), 1.0),
+            (labels("GET", &format!("{contacts}/{{id}}"), 200), 1.0),
+            (labels("GET", "none", 404), 1.0),
+        ] {
+            let name = format!("meishi_http_requests_total{labels}");
+            assert_eq!(samples.get(name.as_str()), Some(&expected), "{name} in {page}");
+            let name = format!("meishi_http_request_seconds_count{labels}");
+            assert_eq!(samples.get(name.as_str()), Some(&expected), "{name} in {page}");
+            let buckets =
+                format!("meishi_http_request_seconds_bucket{}", labels.trim_end_matches('}'));
+            assert!(samples.keys().filter(|name| name.starts_with(&buckets)).count() > 5, "{page}");
+        }
+        for name in [
+            "meishi_store_queue_calls",
+            "meishi_store_group_calls_count",
+            "meishi_store_group_calls_sum",
+            "meishi_store_commit_seconds_count",
+            "meishi_store_commit_seconds_sum",
+            "meishi_index_accounts",
+            "meishi_index_bytes",
+        ] {
+            let value = samples.get(name).unwrap_or_else(|| panic!("{name} is not in {page}"));
+            // A queue that is empty most of the time may be seen empty.
+            assert!(*value > 0.0 || name == "meishi_store_queue_calls", "{name} {value}");
+            let described = name.trim_end_matches("_count").trim_end_matches("_sum");
+            assert!(page.contains(&format!("# TYPE {described} ")), "{described}");
+            assert!(page.contains(&format!("# HELP {described} ")), "{described}");
+        }
+        // Who invents methods makes no series of their own.
+        assert!(page.contains("method=\"other\"") && !page.contains("FROB"), "{page}");
+        assert!(!page.contains("anna") && !page.contains("ms_"), "{page}");
+        // The address of the service serves none of it.
+        assert_eq!(fetch(&format!("{}/metrics", server.base)).0, 404);
     }
-    for name in [
-        "meishi_store_queue_calls",
-        "meishi_store_group_calls_count",
-        "meishi_store_group_calls_sum",
-        "meishi_store_commit_seconds_count",
-        "meishi_store_commit_seconds_sum",
-        "meishi_index_accounts",
-        "meishi_index_bytes",
-    ] {
-        let value = samples.get(name).unwrap_or_else(|| panic!("{name} is not in {page}"));
-        // A queue that is empty most of the time may be seen empty.
-        assert!(*value > 0.0 || name == "meishi_store_queue_calls", "{name} {value}");
-        let described = name.trim_end_matches("_count").trim_end_matches("_sum");
-        assert!(page.contains(&format!("# TYPE {described} ")), "{described}");
-        assert!(page.contains(&format!("# HELP {described} ")), "{described}");
-    }
-    // Who invents methods makes no series of their own.
-    assert!(page.contains("method=\"other\"") && !page.contains("FROB"), "{page}");
-    assert!(!page.contains("anna") && !page.contains("ms_"), "{page}");
-    // The address of the service serves none of it.
-    assert_eq!(fetch(&format!("{}/metrics", server.base)).0, 404);
 }
 
 #[test]
@@ -116,14 +118,15 @@ fn metrics_are_served_only_where_they_are_asked_for() {
 
 #[test]
 fn the_probes_answer_without_a_key() {
-    let place = Place::new();
-    let server = place.serve(&[]);
-    for probe in ["livez", "readyz"] {
-        let (status, body) = fetch(&format!("{}/{probe}", server.base));
-        assert_eq!((status, body.as_str()), (200, r#"{"status":"ok"}"#), "{probe}");
+    for place in Place::both() {
+        let server = place.serve(&[]);
+        for probe in ["livez", "readyz"] {
+            let (status, body) = fetch(&format!("{}/{probe}", server.base));
+            assert_eq!((status, body.as_str()), (200, r#"{"status":"ok"}"#), "{probe}");
+        }
+        let (status, page) = fetch(&server.base);
+        assert!(status == 200 && page.contains("/api/openapi.json"), "{page}");
     }
-    let (status, page) = fetch(&server.base);
-    assert!(status == 200 && page.contains("/api/openapi.json"), "{page}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `meishi keys`, `inboxes` and `accounts`: the same with and without a running server, and beside
-//! one at once.
+//! `meishi keys`, `inboxes` and `accounts`: the same with and without a running server, beside one
+//! at once, and on either store.
 
 use std::{collections::BTreeSet, fs::File, process::Stdio, thread};
 
@@ -18,15 +18,23 @@ struct Office {
 }
 
 impl Office {
-    /// Both kinds of office, so that a test is one of both ways.
-    fn both() -> [Self; 2] {
-        let office = |serve: bool| {
-            let place = Place::new();
-            let first = place.init();
-            let server = serve.then(|| place.serve(&[]));
-            Self { place, first, server }
-        };
-        [office(false), office(true)]
+    fn new(place: Place, serve: bool) -> Self {
+        let first = place.init();
+        let server = serve.then(|| place.serve(&[]));
+        Self { place, first, server }
+    }
+
+    /// Every kind of office: with and without a server, on either store.
+    fn all() -> [Self; 4] {
+        let [sqlite, postgres] = Self::served();
+        let closed = Place::both().map(|place| Self::new(place, false));
+        let [closed_sqlite, closed_postgres] = closed;
+        [closed_sqlite, sqlite, closed_postgres, postgres]
+    }
+
+    /// Those with a server.
+    fn served() -> [Self; 2] {
+        Place::both().map(|place| Self::new(place, true))
     }
 
     fn json(&self, args: &[&str]) -> Value {
@@ -56,7 +64,7 @@ fn members(object: &Value) -> Vec<&str> {
 
 #[test]
 fn keys_are_made_listed_rotated_and_revoked_with_and_without_a_server() {
-    for office in Office::both() {
+    for office in Office::all() {
         let args = ["keys", "create", "--name", "CRM sync", "--role", "agent"];
         let created = office.json(&args);
         assert_eq!(members(&created), ["id", "api_key", "api_secret"]);
@@ -102,21 +110,22 @@ fn keys_are_made_listed_rotated_and_revoked_with_and_without_a_server() {
 
 #[test]
 fn a_revocation_beside_a_running_server_holds_for_the_very_next_request() {
-    let [_, office] = Office::both();
-    let created = office.json(&["keys", "create", "--name", "x", "--role", "read_only"]);
-    let server = office.server.as_ref().unwrap();
-    // The same connection goes on to be used, and whatever the server remembers of the key.
-    let client = server.client(&office.first.with_key(&created));
-    for _ in 0..3 {
-        assert_eq!(client.status(), 200);
+    for office in Office::served() {
+        let created = office.json(&["keys", "create", "--name", "x", "--role", "read_only"]);
+        let server = office.server.as_ref().unwrap();
+        // The same connection goes on to be used, and whatever the server remembers of the key.
+        let client = server.client(&office.first.with_key(&created));
+        for _ in 0..3 {
+            assert_eq!(client.status(), 200);
+        }
+        office.json(&["keys", "revoke", "2"]);
+        assert_eq!(client.status(), 401);
     }
-    office.json(&["keys", "revoke", "2"]);
-    assert_eq!(client.status(), 401);
 }
 
 #[test]
 fn a_rotated_secret_stays_valid_beside_the_new_one_for_the_overlap() {
-    for office in Office::both() {
+    for office in Office::all() {
         let rotated = office.json(&["keys", "rotate", "1", "--overlap", "3600"]);
         assert_eq!(office.status(&office.first), 200);
         assert_eq!(office.status(&office.first.with_key(&rotated)), 200);
@@ -129,23 +138,24 @@ fn a_rotated_secret_stays_valid_beside_the_new_one_for_the_overlap() {
 
 #[test]
 fn a_role_that_is_chosen_on_the_command_line_is_the_one_that_counts() {
-    let [_, office] = Office::both();
-    let server = office.server.as_ref().unwrap();
-    let body = json!({ "inbox_id": office.first.inbox, "name": "Anna" });
-    for (role, write, keys) in
-        [("read_only", 403, 403), ("agent", 200, 403), ("administrator", 200, 200)]
-    {
-        let created = office.json(&["keys", "create", "--name", role, "--role", role]);
-        let client = server.client(&office.first.with_key(&created));
-        assert_eq!(client.status(), 200);
-        assert_eq!(client.post("contacts", &body).0, write, "{role}");
-        assert_eq!(client.get("keys").0, keys, "{role}");
+    for office in Office::served() {
+        let server = office.server.as_ref().unwrap();
+        let body = json!({ "inbox_id": office.first.inbox, "name": "Anna" });
+        for (role, write, keys) in
+            [("read_only", 403, 403), ("agent", 200, 403), ("administrator", 200, 200)]
+        {
+            let created = office.json(&["keys", "create", "--name", role, "--role", role]);
+            let client = server.client(&office.first.with_key(&created));
+            assert_eq!(client.status(), 200);
+            assert_eq!(client.post("contacts", &body).0, write, "{role}");
+            assert_eq!(client.get("keys").0, keys, "{role}");
+        }
     }
 }
 
 #[test]
 fn a_key_with_an_end_works_until_then() {
-    for office in Office::both() {
+    for office in Office::all() {
         let create = |end: &str| {
             let args = ["keys", "create", "--name", "x", "--role", "agent", "--expires-at", end];
             office.first.with_key(&office.json(&args))
@@ -161,7 +171,7 @@ fn a_key_with_an_end_works_until_then() {
 
 #[test]
 fn channels_are_made_listed_renamed_and_deleted_with_and_without_a_server() {
-    for office in Office::both() {
+    for office in Office::all() {
         let created = office.json(&["inboxes", "create", "--name", "客服", "--id", "407"]);
         assert_eq!(created, json!({ "id": 407, "name": "客服", "channel_type": "Channel::Api" }));
         let next = office.json(&["inboxes", "create", "--name", "Next"]);
@@ -188,20 +198,21 @@ fn channels_are_made_listed_renamed_and_deleted_with_and_without_a_server() {
 
 #[test]
 fn a_channel_with_contacts_is_deleted_only_with_force_and_the_contacts_stay() {
-    let [_, office] = Office::both();
-    let client = office.server.as_ref().unwrap().client(&office.first);
-    let id = client.create(1, "anna@x.test");
-    let sentence = office.refused(&["inboxes", "delete", "1"]);
-    assert!(sentence.contains('1') && sentence.contains("force"), "{sentence}");
-    office.json(&["inboxes", "delete", "1", "--force"]);
-    let (status, answer) = client.get(&format!("contacts/{id}"));
-    assert_eq!((status, &answer["payload"]["contact_inboxes"]), (200, &json!([])), "{answer}");
-    assert_eq!(client.list("q=anna@x.test").0, 1);
+    for office in Office::served() {
+        let client = office.server.as_ref().unwrap().client(&office.first);
+        let id = client.create(1, "anna@x.test");
+        let sentence = office.refused(&["inboxes", "delete", "1"]);
+        assert!(sentence.contains('1') && sentence.contains("force"), "{sentence}");
+        office.json(&["inboxes", "delete", "1", "--force"]);
+        let (status, answer) = client.get(&format!("contacts/{id}"));
+        assert_eq!((status, &answer["payload"]["contact_inboxes"]), (200, &json!([])), "{answer}");
+        assert_eq!(client.list("q=anna@x.test").0, 1);
+    }
 }
 
 #[test]
 fn where_there_are_several_accounts_one_must_be_chosen() {
-    for office in Office::both() {
+    for office in Office::all() {
         let second = Credential::of(&office.json(&["accounts", "create", "--name", "Second"]));
         let commands = [
             &["keys", "list"][..],
@@ -231,7 +242,7 @@ fn where_there_are_several_accounts_one_must_be_chosen() {
 
 #[test]
 fn lists_are_tables_for_people_and_show_no_secret() {
-    for office in Office::both() {
+    for office in Office::all() {
         office.json(&["keys", "create", "--name", "CRM", "--role", "read_only"]);
         for (args, header, rows) in [
             (["keys", "list"], "ID  API_KEY", 2),
@@ -255,7 +266,7 @@ fn lists_are_tables_for_people_and_show_no_secret() {
 
 #[test]
 fn names_and_roles_are_checked() {
-    for office in Office::both() {
+    for office in Office::all() {
         let long = "x".repeat(256);
         for name in ["", "  ", &long] {
             for args in [
@@ -285,7 +296,7 @@ fn names_and_roles_are_checked() {
 
 #[test]
 fn a_command_after_a_crash_finds_the_store_although_the_socket_is_still_there() {
-    let [_, mut office] = Office::both();
+    let mut office = Office::new(Place::new(), true);
     office.server.take().unwrap().kill();
     assert!(office.place.data().join("meishi.sock").exists());
     assert_eq!(office.json(&["keys", "list"]).as_array().unwrap().len(), 1);
@@ -297,8 +308,9 @@ fn a_command_after_a_crash_finds_the_store_although_the_socket_is_still_there() 
 
 #[test]
 fn commands_at_the_same_time_wait_for_each_other_and_for_a_server_that_is_starting() {
-    for serve in [false, true] {
-        let place = Place::new();
+    let without = Place::both().map(|place| (place, false));
+    let with = Place::both().map(|place| (place, true));
+    for (place, serve) in without.into_iter().chain(with) {
         place.init();
         let server = serve.then(|| {
             let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);

@@ -9,10 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use meishi_test_postgres::{Cluster, Database};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::{Client, Credential};
+use crate::{
+    client::{Client, Credential},
+    tables::Tables,
+};
 
 /// How long anything may take that is not itself measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,14 +27,53 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A directory of a test's own, in which every program runs, with the place of the data below it.
+/// A directory of a test's own, in which every program runs. The data is below it, or in a
+/// PostgreSQL database.
 pub(crate) struct Place {
     home: TempDir,
+    postgres: Option<Database>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), postgres: None }
+    }
+
+    /// A place whose programs are given an empty PostgreSQL database by their environment.
+    pub(crate) fn on(cluster: &Cluster) -> Self {
+        Self { postgres: Some(cluster.create_database()), ..Self::new() }
+    }
+
+    /// A place of either kind.
+    pub(crate) fn both() -> [Self; 2] {
+        [Self::new(), Self::on(Cluster::shared())]
+    }
+
+    pub(crate) fn is_on_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// Whether a program names the place of the data so.
+    pub(crate) fn is_named(&self, text: &str) -> bool {
+        match &self.postgres {
+            Some(database) => {
+                text.starts_with("postgres://") && text.ends_with(&format!("/{}", database.name()))
+            }
+            None => text == "./meishi-data",
+        }
+    }
+
+    /// What is in its database, while no server writes to it.
+    pub(crate) fn tables(&self) -> Tables {
+        match &self.postgres {
+            Some(database) => Tables::of_server(database.url()),
+            None => Tables::of_file(&self.database()),
+        }
+    }
+
+    /// The URL of its PostgreSQL database.
+    pub(crate) fn url(&self) -> &str {
+        self.postgres.as_ref().expect("a place on PostgreSQL").url()
     }
 
     /// The directory that programs run in.
@@ -52,6 +95,9 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meishi"));
         // A backtrace would be seen if there could be one.
         command.env_clear().env("RUST_BACKTRACE", "1").current_dir(self.home()).args(args);
+        if let Some(database) = &self.postgres {
+            command.env("MEISHI_DATABASE_URL", database.url());
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -143,6 +189,11 @@ impl Server {
         let base = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first:?}"));
         base.clone_into(&mut server.base);
         server
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn client(&self, credential: &Credential) -> Client {

@@ -3,9 +3,10 @@
 
 use std::{fs, path::Path};
 
+use meishi_test_postgres::Cluster;
 use serde_json::json;
 
-use crate::{client::Credential, running::Place};
+use crate::{client::Credential, running::Place, tables::Tables};
 
 /// The files of the data directory that hold a text.
 fn files_with(directory: &Path, needle: &str) -> Vec<String> {
@@ -23,9 +24,33 @@ fn files_with(directory: &Path, needle: &str) -> Vec<String> {
     found
 }
 
+/// The tables of a PostgreSQL database that hold a text.
+fn tables_with(url: &str, needle: &str) -> Vec<String> {
+    let tables = Tables::in_use(url);
+    let all = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+    let names = tables.rows(all, None).into_iter().map(|row| row.get::<String>(0));
+    let holds = |name: &String| {
+        let rows = format!("SELECT 1 FROM {name} AS one WHERE one::text LIKE '%{needle}%'");
+        !tables.rows(&rows, None).is_empty()
+    };
+    names.filter(holds).collect()
+}
+
 #[test]
 fn no_secret_is_in_the_log_or_in_the_files_of_the_database() {
     let place = Place::new();
+    tell_secrets(&place, |needle| files_with(&place.data(), needle), "meishi.db");
+}
+
+#[test]
+fn no_secret_is_in_the_log_or_in_the_tables_on_postgresql() {
+    let place = Place::on(Cluster::shared());
+    tell_secrets(&place, |needle| tables_with(place.url(), needle), "api_keys");
+}
+
+/// Uses secrets in every way, and looks for them where data is kept. `keys` is where the public
+/// halves of keys are.
+fn tell_secrets(place: &Place, kept: impl Fn(&str) -> Vec<String>, keys: &str) {
     // Everything that can be logged is.
     let server = place.serve(&["--log", "trace", "--log-format", "json"]);
     let greeting = server.out_with("-d '");
@@ -55,23 +80,22 @@ fn no_secret_is_in_the_log_or_in_the_files_of_the_database() {
     assert_eq!(client.get(&misplaced).0, 200);
     assert_eq!(client.get(&format!("contacts/{}", first.secret)).0, 404);
 
-    let while_running: Vec<_> =
-        secrets.iter().map(|secret| files_with(&place.data(), secret)).collect();
+    let while_running: Vec<_> = secrets.iter().map(|secret| kept(secret)).collect();
     assert!(while_running.iter().all(Vec::is_empty), "{while_running:?}");
     let (_, log) = server.stop();
     for secret in &secrets {
         assert!(!log.contains(secret), "{secret} was logged");
-        assert_eq!(files_with(&place.data(), secret), [""; 0], "{secret} was stored");
+        assert_eq!(kept(secret), [""; 0], "{secret} was stored");
     }
     assert!(log.contains("meishi::request") && !log.contains("ms_"), "{log}");
     // The search finds what is there.
-    assert!(files_with(&place.data(), &first.key).contains(&"meishi.db".to_owned()));
+    assert!(kept(&first.key).contains(&keys.to_owned()));
 }
 
 #[test]
 fn what_people_are_called_and_how_they_are_reached_is_never_logged() {
-    for format in ["text", "json"] {
-        let place = Place::new();
+    let formats = ["text", "json"].into_iter();
+    for (format, place) in formats.flat_map(|format| Place::both().map(|place| (format, place))) {
         let credential = place.init();
         let server = place.serve(&["--log", "debug", "--log-format", format]);
         let client = server.client(&credential);

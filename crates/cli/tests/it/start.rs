@@ -22,62 +22,64 @@ fn paste(line: &str) -> Finished {
 
 #[test]
 fn the_first_start_prints_its_address_a_key_and_a_curl_that_works_as_pasted() {
-    let place = Place::new();
-    let server = place.serve(&[]);
-    let greeting = server.out_with("-d '");
-    assert!(greeting.starts_with(&format!("listening on {}\n", server.base)), "{greeting}");
-    for part in ["API key     mk_", "API secret  ms_", "Channel ID  1"] {
-        assert!(greeting.contains(part), "{greeting}");
-    }
+    for place in Place::both() {
+        let server = place.serve(&[]);
+        let greeting = server.out_with("-d '");
+        assert!(greeting.starts_with(&format!("listening on {}\n", server.base)), "{greeting}");
+        for part in ["API key     mk_", "API secret  ms_", "Channel ID  1"] {
+            assert!(greeting.contains(part), "{greeting}");
+        }
 
-    let curl = &greeting[greeting.find("curl ").unwrap()..];
-    let done = paste(curl);
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let answer: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(answer["payload"]["contact"]["id"], 1);
-    assert_eq!(answer["payload"]["contact"]["email"], "alice@example.com");
-    assert_eq!(answer["payload"]["contact_inbox"]["inbox"]["id"], 1);
+        let curl = &greeting[greeting.find("curl ").unwrap()..];
+        let done = paste(curl);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let answer: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(answer["payload"]["contact"]["id"], 1);
+        assert_eq!(answer["payload"]["contact"]["email"], "alice@example.com");
+        assert_eq!(answer["payload"]["contact_inbox"]["inbox"]["id"], 1);
+    }
 }
 
 #[test]
 fn a_later_start_says_where_it_listens_and_what_it_serves_and_no_secret() {
-    let place = Place::new();
-    let credential = place.init();
-    let start = |contacts: &str| {
-        let server = place.serve(&[]);
-        let base = server.base.clone();
-        let greeting = server.out_with("serving ");
-        let data = "./meishi-data";
-        let expected =
-            format!("listening on {base}\nserving 1 account with {contacts} from {data}\n");
-        assert_eq!(greeting, expected);
-        (server, greeting)
-    };
-    let (server, _) = start("0 contacts");
-    server.client(&credential).create(credential.inbox, "anna@example.com");
-    assert_eq!(fetch(&format!("{}/livez", server.base)).0, 200);
-    assert_eq!(fetch(&format!("{}/readyz", server.base)).0, 200);
-    server.stop();
+    for place in Place::both() {
+        let credential = place.init();
+        let start = |contacts: &str| {
+            let server = place.serve(&[]);
+            let base = server.base.clone();
+            let greeting = server.out_with("serving ");
+            let (told, from) = greeting.trim_end().split_once(" from ").unwrap();
+            assert_eq!(told, format!("listening on {base}\nserving 1 account with {contacts}"));
+            assert!(place.is_named(from), "{greeting}");
+            (server, greeting)
+        };
+        let (server, _) = start("0 contacts");
+        server.client(&credential).create(credential.inbox, "anna@example.com");
+        assert_eq!(fetch(&format!("{}/livez", server.base)).0, 200);
+        assert_eq!(fetch(&format!("{}/readyz", server.base)).0, 200);
+        server.stop();
 
-    let (server, _) = start("1 contact");
-    let (out, log) = server.stop();
-    assert!(!out.contains("ms_") && !log.contains("ms_"), "{out}{log}");
+        let (server, _) = start("1 contact");
+        let (out, log) = server.stop();
+        assert!(!out.contains("ms_") && !log.contains("ms_"), "{out}{log}");
+    }
 }
 
 #[test]
 fn init_prints_one_object_and_a_second_one_is_refused_without_a_secret() {
-    let place = Place::new();
-    let credential = place.init();
-    assert!(credential.key.starts_with("mk_") && credential.secret.starts_with("ms_"));
-    assert!((1..1 << 53).contains(&credential.account));
+    for place in Place::both() {
+        let credential = place.init();
+        assert!(credential.key.starts_with("mk_") && credential.secret.starts_with("ms_"));
+        assert!((1..1 << 53).contains(&credential.account));
 
-    for args in [&["init", "--json"][..], &["init"]] {
-        let sentence = place.run(args).refused();
-        assert!(sentence.contains("there is an account already"), "{sentence}");
-        assert!(!sentence.contains("ms_"), "{sentence}");
+        for args in [&["init", "--json"][..], &["init"]] {
+            let sentence = place.run(args).refused();
+            assert!(sentence.contains("there is an account already"), "{sentence}");
+            assert!(!sentence.contains("ms_"), "{sentence}");
+        }
+        let server = place.serve(&[]);
+        assert_eq!(server.client(&credential).status(), 200);
     }
-    let server = place.serve(&[]);
-    assert_eq!(server.client(&credential).status(), 200);
 }
 
 #[test]
@@ -91,20 +93,31 @@ fn init_without_json_prints_the_same_for_people() {
 
 #[test]
 fn a_further_account_is_made_with_or_without_a_server_and_is_served() {
-    let place = Place::new();
-    let first = place.init();
-    let second = Credential::of(&place.json(&["accounts", "create", "--name", "Two", "--json"]));
+    for place in Place::both() {
+        let first = place.init();
+        let second =
+            Credential::of(&place.json(&["accounts", "create", "--name", "Two", "--json"]));
 
-    let server = place.serve(&[]);
-    server.out_with("serving 2 accounts");
-    let third = Credential::of(&place.json(&["accounts", "create", "--name", "Three", "--json"]));
+        let server = place.serve(&[]);
+        server.out_with("serving 2 accounts");
+        let third =
+            Credential::of(&place.json(&["accounts", "create", "--name", "Three", "--json"]));
 
-    let accounts = [first.account, second.account, third.account];
-    assert!(accounts.iter().all(|id| accounts.iter().filter(|other| *other == id).count() == 1));
-    for (credential, email) in [(&first, "1@x.test"), (&second, "2@x.test"), (&third, "3@x.test")] {
-        let client = server.client(credential);
-        assert_eq!(client.create(credential.inbox, email), 1, "ids count per account");
-        assert_eq!(client.list(""), (1, vec![email.to_owned()]), "and see nothing of the others");
+        let accounts = [first.account, second.account, third.account];
+        assert!(
+            accounts.iter().all(|id| accounts.iter().filter(|other| *other == id).count() == 1)
+        );
+        for (credential, email) in
+            [(&first, "1@x.test"), (&second, "2@x.test"), (&third, "3@x.test")]
+        {
+            let client = server.client(credential);
+            assert_eq!(client.create(credential.inbox, email), 1, "ids count per account");
+            assert_eq!(
+                client.list(""),
+                (1, vec![email.to_owned()]),
+                "and see nothing of the others"
+            );
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     ops::Deref,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -21,8 +20,10 @@ use meishi_contacts::{
 };
 use meishi_server::{App, rng::Rng, router};
 use meishi_store::{
-    Change, Context, Include, NewAccount, Outcome, SqliteStore, Store, sqlite::DataDirectory,
+    Change, Context, DatabaseUrl, Include, NewAccount, Outcome, PostgresOptions, PostgresStore,
+    SqliteStore, Store, sqlite::DataDirectory,
 };
+use meishi_test_postgres::{Cluster, Database};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::{ServiceExt as _, util::MapRequest};
@@ -38,10 +39,24 @@ pub(crate) const NOON: i64 = 1_766_571_703;
 
 type Service = MapRequest<Router, fn(Request) -> Request>;
 
-/// The one place that knows which store the tests run on.
-fn open_store(directory: &Path) -> Arc<dyn Store> {
-    let held = DataDirectory::hold(directory).unwrap();
-    Arc::new(SqliteStore::open(held, "the database's id").unwrap())
+/// Where a store keeps what it stores; gone when it is dropped.
+enum Place {
+    Directory { _held: TempDir },
+    Postgres { _held: Database },
+}
+
+/// The one place that knows which store the tests run on: the target's name says it.
+async fn open_store() -> (Arc<dyn Store>, Place) {
+    let id = "the database's id";
+    if env!("CARGO_CRATE_NAME") == "postgres" {
+        let database = Cluster::shared().create_database();
+        let url = DatabaseUrl::parse(database.url()).unwrap();
+        let store = PostgresStore::open(&url, PostgresOptions::default(), id).await.unwrap();
+        return (Arc::new(store), Place::Postgres { _held: database });
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let held = DataDirectory::hold(directory.path()).unwrap();
+    (Arc::new(SqliteStore::open(held, id).unwrap()), Place::Directory { _held: directory })
 }
 
 /// A clock that stands still until it is set.
@@ -76,7 +91,7 @@ impl Rng for TestRng {
 pub(crate) struct TestApp {
     pub(crate) clock: Arc<TestClock>,
     first: Tenant,
-    _directory: TempDir,
+    _place: Place,
 }
 
 impl Deref for TestApp {
@@ -89,13 +104,12 @@ impl Deref for TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(NOON * 1000)));
-        let store = open_store(directory.path());
+        let (store, place) = open_store().await;
         let app = App::new(store, Arc::clone(&clock) as _, Arc::new(TestRng::default()));
         let service = router::service(app.clone());
         let first = Tenant::create(app, service, "Acme").await;
-        Self { clock, first, _directory: directory }
+        Self { clock, first, _place: place }
     }
 }
 

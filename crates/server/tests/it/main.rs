@@ -1,8 +1,8 @@
 //! The service as its callers see it: requests in, answers out.
 //!
 //! `app.rs` starts the service on a store of its own and makes callers, `answer.rs` is what they
-//! get back, `routes.rs` walks the router's own list; the rest is one file a topic. To run the
-//! same tests on another store, change `app::open_store`.
+//! get back, `routes.rs` walks the router's own list; the rest is one file a topic. All of them run
+//! on both stores: here on SQLite, in `tests/postgres` on PostgreSQL.
 
 #![expect(
     clippy::expect_used,
@@ -12,10 +12,10 @@
     reason = "a test that meets what it does not expect is to stop there"
 )]
 
-mod answer;
-mod app;
-mod routes;
-mod tcp;
+pub(crate) mod answer;
+pub(crate) mod app;
+pub(crate) mod routes;
+pub(crate) mod tcp;
 
 mod auth;
 mod concurrency;

@@ -1,16 +1,14 @@
-//! The tables of a database that no server has open, read by SQL alone.
+//! What the tables of a database hold, of either kind, while no server writes to it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
     Attributes, Availability, Card, ChannelType, Contact, ContactId, ContactLink, Email, EventBody,
     Identifier, Inbox, InboxId, KeyId, Label, Phone, Role, SourceId, UnixMillis, UnixSeconds,
     Version, event::KeyCard,
 };
-use rusqlite::{Connection, OpenFlags, Row, params};
+
+use crate::tables::{Row, Tables};
 
 /// What an account is, whether read from its tables or folded from its events.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,200 +60,160 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn read(path: &Path) -> Self {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        let connection = connection.unwrap();
-        connection.pragma_update(None, "query_only", true).unwrap();
-        let sound: String =
-            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(sound, "ok");
-        let dangling = rows(&connection, "SELECT 1 FROM pragma_foreign_key_check", [], |_| Ok(()));
-        assert_eq!(dangling.len(), 0, "rows that point nowhere");
-
-        let names = rows(&connection, "SELECT id, name FROM accounts", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        });
+    pub(super) fn read(tables: &Tables) -> Self {
+        let names = tables.rows("SELECT id, name FROM accounts", None);
         let accounts: BTreeMap<i64, Account> =
-            names.into_iter().map(|(id, name)| (id, account(&connection, id, name))).collect();
+            names.iter().map(|row| (row.get(0), account(tables, row.get(0), row.get(1)))).collect();
         for table in ["counters", "contacts", "contact_inboxes", "contact_labels", "events"] {
-            let statement = format!("SELECT DISTINCT account_id FROM {table}");
-            for owner in rows(&connection, &statement, [], |row| row.get::<_, i64>(0)) {
-                assert!(accounts.contains_key(&owner), "{table} has rows of no account");
+            for row in tables.rows(&format!("SELECT DISTINCT account_id FROM {table}"), None) {
+                assert!(accounts.contains_key(&row.get(0)), "{table} has rows of no account");
             }
         }
         Self { accounts }
     }
 }
 
-fn rows<T>(
-    connection: &Connection,
-    statement: &str,
-    parameters: impl rusqlite::Params,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Vec<T> {
-    let mut statement = connection.prepare(statement).unwrap();
-    let rows = statement.query_map(parameters, read).unwrap();
-    rows.collect::<rusqlite::Result<_>>().unwrap()
-}
-
-fn account(connection: &Connection, id: i64, name: String) -> Account {
-    let counters = rows(
-        connection,
+fn account(tables: &Tables, id: i64, name: String) -> Account {
+    let counters = tables.rows(
         "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, contacts, resolved_contacts
-         FROM counters WHERE account_id = ?1",
-        [id],
-        |row| {
-            Ok(Counters {
-                last_seq: row.get(0)?,
-                last_contact_id: row.get(1)?,
-                last_inbox_id: row.get(2)?,
-                last_key_id: row.get(3)?,
-                contacts: row.get(4)?,
-                resolved_contacts: row.get(5)?,
-            })
-        },
+         FROM counters WHERE account_id = $1",
+        Some(id),
     );
-    let identities = rows(
-        connection,
-        "SELECT kind, value, contact_id, is_primary FROM identities WHERE account_id = ?1",
-        [id],
-        |row| {
-            assert!(row.get::<_, bool>(3)?, "a second address of a kind");
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        },
+    let counters = counters.first().expect("every account has counters");
+    let identities = tables.rows(
+        "SELECT kind, value, contact_id, is_primary FROM identities WHERE account_id = $1",
+        Some(id),
     );
+    assert!(identities.iter().all(|row| row.is_true(3)), "a second address of a kind");
     Account {
         state: State {
             name,
-            contacts: contacts(connection, id),
-            inboxes: inboxes(connection, id),
-            labels: labels(connection, id),
-            keys: keys(connection, id),
+            contacts: contacts(tables, id),
+            inboxes: inboxes(tables, id),
+            labels: labels(tables, id),
+            keys: keys(tables, id),
         },
-        counters: counters.into_iter().next().expect("every account has counters"),
-        events: events(connection, id),
-        identities: identities.into_iter().collect(),
+        counters: Counters {
+            last_seq: counters.get(0),
+            last_contact_id: counters.get(1),
+            last_inbox_id: counters.get(2),
+            last_key_id: counters.get(3),
+            contacts: counters.get(4),
+            resolved_contacts: counters.get(5),
+        },
+        events: events(tables, id),
+        identities: identities.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect(),
     }
 }
 
-fn contacts(connection: &Connection, account: i64) -> BTreeMap<ContactId, Card> {
-    let found = rows(
-        connection,
+fn contacts(tables: &Tables, account: i64) -> BTreeMap<ContactId, Card> {
+    let found = tables.rows(
         "SELECT id, version, name, first_name, last_name, email, phone_number, identifier,
            thumbnail, availability_status, blocked, additional_attributes, custom_attributes,
            last_activity_at, created_at
-         FROM contacts WHERE account_id = ?1",
-        [account],
-        |row| {
-            let text = |column| row.get::<_, Option<String>>(column);
-            let attributes = |column| {
-                let text: String = row.get(column)?;
-                Ok::<_, rusqlite::Error>(Attributes::from_stored(text).expect("a JSON object"))
-            };
-            Ok(Contact {
-                id: ContactId(row.get(0)?),
-                version: Version(row.get(1)?),
-                name: row.get(2)?,
-                first_name: text(3)?,
-                last_name: text(4)?,
-                email: text(5)?.map(Email::from_stored),
-                phone_number: text(6)?.map(Phone::from_stored),
-                identifier: text(7)?.map(Identifier::from_stored),
-                thumbnail: row.get(8)?,
-                availability_status: Availability::parse(&row.get::<_, String>(9)?).unwrap(),
-                blocked: row.get(10)?,
-                additional_attributes: attributes(11)?,
-                custom_attributes: attributes(12)?,
-                last_activity_at: row.get::<_, Option<i64>>(13)?.map(UnixSeconds),
-                created_at: UnixSeconds(row.get(14)?),
-                labels: Vec::new(),
-            })
-        },
+         FROM contacts WHERE account_id = $1",
+        Some(account),
     );
     let mut cards: BTreeMap<ContactId, Card> = found
-        .into_iter()
+        .iter()
+        .map(contact)
         .map(|contact| (contact.id, Card { contact, contact_inboxes: Vec::new() }))
         .collect();
 
-    let held = rows(
-        connection,
+    let held = tables.rows(
         "SELECT held.contact_id, label.title FROM contact_labels AS held
          LEFT JOIN labels AS label
            ON label.account_id = held.account_id AND label.id = held.label_id
-         WHERE held.account_id = ?1 ORDER BY label.title",
-        [account],
-        |row| Ok((ContactId(row.get(0)?), Label::from_stored(row.get(1)?))),
+         WHERE held.account_id = $1 ORDER BY label.title",
+        Some(account),
     );
-    for (id, label) in held {
-        cards.get_mut(&id).expect("a label is borne by a contact").contact.labels.push(label);
+    for row in held {
+        let card = cards.get_mut(&ContactId(row.get(0))).expect("a label is borne by a contact");
+        card.contact.labels.push(Label::from_stored(row.get(1)));
     }
-    let links = rows(
-        connection,
-        "SELECT contact_id, inbox_id, source_id FROM contact_inboxes WHERE account_id = ?1
+    let links = tables.rows(
+        "SELECT contact_id, inbox_id, source_id FROM contact_inboxes WHERE account_id = $1
          ORDER BY inbox_id, source_id",
-        [account],
-        |row| {
-            let source_id = SourceId::from_stored(row.get(2)?);
-            Ok((ContactId(row.get(0)?), ContactLink { inbox_id: InboxId(row.get(1)?), source_id }))
-        },
+        Some(account),
     );
-    for (id, link) in links {
-        cards.get_mut(&id).expect("a link is of a contact").contact_inboxes.push(link);
+    for row in links {
+        let card = cards.get_mut(&ContactId(row.get(0))).expect("a link is of a contact");
+        let (inbox_id, source_id) = (InboxId(row.get(1)), SourceId::from_stored(row.get(2)));
+        card.contact_inboxes.push(ContactLink { inbox_id, source_id });
     }
     cards
 }
 
-fn inboxes(connection: &Connection, account: i64) -> BTreeMap<InboxId, Inbox> {
-    let statement = "SELECT id, name, channel_type, created_at FROM inboxes WHERE account_id = ?1";
-    let found = rows(connection, statement, [account], |row| {
-        let id = InboxId(row.get(0)?);
-        let channel_type = ChannelType::parse(&row.get::<_, String>(2)?).unwrap();
-        let created_at = UnixMillis(row.get(3)?);
-        Ok((id, Inbox { id, name: row.get(1)?, channel_type, created_at }))
-    });
-    found.into_iter().collect()
+fn contact(row: &Row) -> Contact {
+    let text = |column| row.get::<Option<String>>(column);
+    let attributes = |column| Attributes::from_stored(row.get(column)).expect("a JSON object");
+    Contact {
+        id: ContactId(row.get(0)),
+        version: Version(row.get(1)),
+        name: row.get(2),
+        first_name: text(3),
+        last_name: text(4),
+        email: text(5).map(Email::from_stored),
+        phone_number: text(6).map(Phone::from_stored),
+        identifier: text(7).map(Identifier::from_stored),
+        thumbnail: row.get(8),
+        availability_status: Availability::parse(&row.get::<String>(9)).unwrap(),
+        blocked: row.is_true(10),
+        additional_attributes: attributes(11),
+        custom_attributes: attributes(12),
+        last_activity_at: row.get::<Option<i64>>(13).map(UnixSeconds),
+        created_at: UnixSeconds(row.get(14)),
+        labels: Vec::new(),
+    }
 }
 
-fn labels(connection: &Connection, account: i64) -> BTreeSet<Label> {
-    let statement = "SELECT title FROM labels WHERE account_id = ?1";
-    let found = rows(connection, statement, [account], |row| row.get(0).map(Label::from_stored));
-    found.into_iter().collect()
+fn inboxes(tables: &Tables, account: i64) -> BTreeMap<InboxId, Inbox> {
+    let statement = "SELECT id, name, channel_type, created_at FROM inboxes WHERE account_id = $1";
+    let inbox = |row: &Row| {
+        let id = InboxId(row.get(0));
+        let channel_type = ChannelType::parse(&row.get::<String>(2)).unwrap();
+        (id, Inbox { id, name: row.get(1), channel_type, created_at: UnixMillis(row.get(3)) })
+    };
+    tables.rows(statement, Some(account)).iter().map(inbox).collect()
 }
 
-fn keys(connection: &Connection, account: i64) -> BTreeMap<KeyId, KeyCard> {
+fn labels(tables: &Tables, account: i64) -> BTreeSet<Label> {
+    let statement = "SELECT title FROM labels WHERE account_id = $1";
+    let label = |row: &Row| Label::from_stored(row.get(0));
+    tables.rows(statement, Some(account)).iter().map(label).collect()
+}
+
+fn keys(tables: &Tables, account: i64) -> BTreeMap<KeyId, KeyCard> {
     let statement =
-        "SELECT id, api_key, name, role, expires_at FROM api_keys WHERE account_id = ?1";
-    let found = rows(connection, statement, [account], |row| {
-        let id = KeyId(row.get(0)?);
+        "SELECT id, api_key, name, role, expires_at FROM api_keys WHERE account_id = $1";
+    let key = |row: &Row| {
+        let id = KeyId(row.get(0));
         let card = KeyCard {
             id,
-            api_key: row.get(1)?,
-            name: row.get(2)?,
-            role: Role::parse(&row.get::<_, String>(3)?).unwrap(),
-            expires_at: row.get::<_, Option<i64>>(4)?.map(UnixMillis),
+            api_key: row.get(1),
+            name: row.get(2),
+            role: Role::parse(&row.get::<String>(3)).unwrap(),
+            expires_at: row.get::<Option<i64>>(4).map(UnixMillis),
         };
-        Ok((id, card))
-    });
-    found.into_iter().collect()
+        (id, card)
+    };
+    tables.rows(statement, Some(account)).iter().map(key).collect()
 }
 
-fn events(connection: &Connection, account: i64) -> Vec<EventRow> {
-    rows(
-        connection,
-        "SELECT seq, actor, actor_id, request_id, kind, subject_id, body FROM events
-         WHERE account_id = ?1 ORDER BY seq",
-        params![account],
-        |row| {
-            let body: String = row.get(6)?;
-            Ok(EventRow {
-                seq: row.get(0)?,
-                actor: row.get(1)?,
-                actor_id: row.get(2)?,
-                request_id: row.get(3)?,
-                kind: row.get(4)?,
-                subject: row.get(5)?,
-                body: serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")),
-            })
-        },
-    )
+fn events(tables: &Tables, account: i64) -> Vec<EventRow> {
+    let statement = "SELECT seq, actor, actor_id, request_id, kind, subject_id, body FROM events
+         WHERE account_id = $1 ORDER BY seq";
+    let event = |row: &Row| {
+        let body: String = row.get(6);
+        EventRow {
+            seq: row.get(0),
+            actor: row.get(1),
+            actor_id: row.get(2),
+            request_id: row.get(3),
+            kind: row.get(4),
+            subject: row.get(5),
+            body: serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")),
+        }
+    };
+    tables.rows(statement, Some(account)).iter().map(event).collect()
 }

@@ -1,16 +1,18 @@
-//! A client that writes without a pause, one call after the other, until the server is gone. What
-//! it writes is its own: no other writer touches it, so that what must be there is known exactly.
+//! A client that writes without a pause, one call after the other, until its server is gone or the
+//! round is over. What it writes is its own: no other writer touches it, so that what must be there
+//! is known exactly.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
+    thread,
+    time::Duration,
 };
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
-    Round,
+    round::{Round, VICTIM},
     world::{Effect, Person, World},
 };
 use crate::client::{Client, Credential};
@@ -83,21 +85,36 @@ impl Writer {
         INBOXES + INBOXES_EACH * i64::try_from(self.number).unwrap()
     }
 
-    /// Writes until there is no answer any more.
-    pub(super) fn write(&mut self, client: &Client, round: &Round) {
-        loop {
+    /// Writes until there is no answer any more, or the round is over. Of the writers of an account
+    /// one stays with the server that lives on, the others go from one to the next.
+    pub(super) fn write(&mut self, clients: &[Client], round: &Round) {
+        while !round.is_over() {
             let step = self.next_step();
+            let stays = self.number / 2 == 1 || round.is_killed();
+            let last = clients.len() - 1;
+            let chosen = if stays { last } else { self.rng.usize(..=last) };
             let call = (step.method, step.path.as_str(), step.request_id.as_str());
             self.in_flight = Some(step.clone());
-            match client.try_call(call.0, call.1, call.2, step.body.as_ref()) {
+            match clients[chosen].try_call(call.0, call.1, call.2, step.body.as_ref()) {
+                Ok((503, answer)) if round.is_outage() => {
+                    if answer["code"] == "commit_in_doubt" {
+                        return;
+                    }
+                    // By these two nothing was written.
+                    let code = answer["code"].as_str().unwrap();
+                    assert!(matches!(code, "busy" | "unavailable"), "{step:?}: {answer}");
+                    self.in_flight = None;
+                    thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
                 Ok((status, answer)) => self.answered(&step, status, &answer),
                 Err(error) => {
-                    let killed = round.killed.load(Ordering::SeqCst);
+                    let killed = chosen == VICTIM && round.is_killed();
                     assert!(killed, "no answer to {step:?} from a living server: {error}");
                     return;
                 }
             }
-            round.answered();
+            round.answered(chosen);
         }
     }
 
