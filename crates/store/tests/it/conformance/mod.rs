@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub(crate) mod random_changes;
 pub(crate) mod replay;
 pub(crate) mod tenant;
+pub(crate) mod values;
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
