@@ -1,4 +1,5 @@
-//! The tools the checks need beyond the Rust toolchain: cargo-deny, schemathesis and curl.
+//! The tools the checks need beyond the Rust toolchain: cargo-deny, schemathesis, curl, PostgreSQL
+//! and PgBouncer.
 //!
 //! The first two are pinned and live in `target/tools`. Each function returns a tool that is there and is
 //! the pinned one, installing it first where it is not.
@@ -18,6 +19,8 @@ const REQUIREMENTS: &str = "xtask/schemathesis-requirements.txt";
 /// Installs whatever is missing.
 pub(crate) fn run() -> Result<()> {
     ensure_curl()?;
+    ensure_postgres()?;
+    ensure_pgbouncer()?;
     println!("cargo-deny: {}", cargo_deny()?.display());
     println!("schemathesis: {}", schemathesis()?.display());
     Ok(())
@@ -93,6 +96,20 @@ fn ensure_curl() -> Result<()> {
     })
 }
 
+/// Makes sure that the tests can start a PostgreSQL. Debian's package starts one too, for itself.
+fn ensure_postgres() -> Result<()> {
+    ensure(&["postgresql"], "tests run on a PostgreSQL of their own, 15 or later", || {
+        meishi_test_postgres::postgres().is_ok()
+    })
+}
+
+/// Makes sure that the tests can put a PgBouncer in front of it.
+fn ensure_pgbouncer() -> Result<()> {
+    ensure(&["pgbouncer"], "tests reach a database through PgBouncer", || {
+        meishi_test_postgres::pgbouncer().is_ok()
+    })
+}
+
 /// Installs Debian packages where what they bring is missing. Only root can; anybody else is told.
 fn ensure(packages: &[&str], why: &str, is_there: impl Fn() -> bool) -> Result<()> {
     if is_there() {
@@ -124,7 +141,12 @@ fn is_version(line: &str, version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_version;
+    use super::{ensure, is_version};
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        ensure(&["no-such-package"], "a test", || true).unwrap();
+    }
 
     #[test]
     fn only_the_very_version_counts() {

@@ -4,6 +4,7 @@
 //! There is one for a cluster, which takes the statements one after another: no two ever copy the
 //! same template at a time, and a database is dropped before the next one is made.
 
+use std::error::Error;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -61,12 +62,14 @@ fn serve(runtime: &Runtime, config: &Config, jobs: &mpsc::Receiver<Job>) {
                 match client.batch_execute(&job.sql).await {
                     // The server went away since, and may be back.
                     Err(error) if is_gone(&error) => {}
-                    outcome => return outcome.map_err(|error| describe(&job.sql, &error)),
+                    outcome => {
+                        return outcome.map_err(|error| format!("{}: {}", job.sql, reason(&error)));
+                    }
                 }
             }
             let client = kept.insert(connect(config).await?);
             let outcome = client.batch_execute(&job.sql).await;
-            outcome.map_err(|error| describe(&job.sql, &error))
+            outcome.map_err(|error| format!("{}: {}", job.sql, reason(&error)))
         });
         let _ = job.reply.send(outcome);
     }
@@ -77,16 +80,15 @@ fn is_gone(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_none_or(|error| error.parsed_severity() == Some(Severity::Fatal))
 }
 
-/// What the server says, which the error's own text leaves out.
-fn describe(sql: &str, error: &tokio_postgres::Error) -> String {
-    let message = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
-    format!("{sql}: {message}")
+/// What went wrong, which the error's own text leaves to its source.
+fn reason(error: &tokio_postgres::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 async fn connect(config: &Config) -> Result<Client, String> {
     let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-        let hosts = config.get_hosts();
-        format!("cannot connect to PostgreSQL at {hosts:?} as a superuser, without TLS: {error}")
+        let (hosts, reason) = (config.get_hosts(), reason(&error));
+        format!("cannot connect to PostgreSQL at {hosts:?} as a superuser, without TLS: {reason}")
     })?;
     tokio::spawn(connection);
     Ok(client)

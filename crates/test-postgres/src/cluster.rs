@@ -13,6 +13,7 @@ use tokio_postgres::config::Host;
 
 use crate::admin::Admin;
 use crate::database::{Database, Origin};
+use crate::pgbouncer::PORT_TAKEN;
 use crate::watchdog::Watchdog;
 use crate::{programs, setting};
 
@@ -60,14 +61,16 @@ impl Cluster {
             let cluster = match setting("TEST_DATABASE_URL") {
                 Some(url) => Self::given(&url),
                 // Making databases takes a third of the time in memory.
-                None => Self::launch(&memory().unwrap_or_else(std::env::temp_dir), &[], &[]),
+                None => Self::launch(&memory().unwrap_or_else(std::env::temp_dir), &[], &[])
+                    .map_err(|error| format!("TEST_DATABASE_URL names none, and {error}")),
             };
             cluster.unwrap_or_else(|error| panic!("the tests cannot have a PostgreSQL: {error}"))
         })
     }
 
-    /// Starts a server of the caller's own, with further settings. `files` are written to its data
-    /// directory, which is what relative paths in settings are relative to.
+    /// Starts a server of the caller's own, on disk, with further settings. `files` are written to
+    /// its data directory, which paths in settings are relative to: certificates, or a
+    /// `pg_hba.conf`, which must go on trusting `meishi` over the socket.
     ///
     /// # Panics
     /// If it does not start, with the end of its log.
@@ -204,7 +207,7 @@ fn start(watchdog: &Watchdog) -> Result<u16, String> {
         match watchdog.run(&pg_ctl("start -l log")) {
             Ok(()) => return Ok(port),
             // Somebody else took the port first.
-            Err(error) if error.contains("Address already in use") => {}
+            Err(error) if error.contains(PORT_TAKEN) => {}
             Err(error) => return Err(error),
         }
     }

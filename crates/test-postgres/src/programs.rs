@@ -36,10 +36,20 @@ pub fn postgres() -> Result<PathBuf, String> {
         })
         .ok_or_else(|| {
             format!(
-                "the tests need the programs of PostgreSQL {OLDEST} or later; run `cargo xtask \
-                 setup`, or set TEST_DATABASE_URL to the URL of a superuser"
+                "the programs of PostgreSQL {OLDEST} or later are not here; run `cargo xtask setup`"
             )
         })
+}
+
+/// The program `pgbouncer`. The error says what to install.
+pub fn pgbouncer() -> Result<PathBuf, String> {
+    // The PATH of an ordinary user may lack the directory that Debian puts it in.
+    path()
+        .into_iter()
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join("pgbouncer"))
+        .find(|program| version(program).is_some())
+        .ok_or_else(|| "PgBouncer is not here; run `cargo xtask setup`".to_owned())
 }
 
 fn path() -> Vec<PathBuf> {

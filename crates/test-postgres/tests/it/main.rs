@@ -6,6 +6,7 @@
     reason = "a test that meets what it does not expect is to stop there"
 )]
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -13,9 +14,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use meishi_test_postgres::Cluster;
+use meishi_test_postgres::{Cluster, PgBouncer};
 use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -86,6 +87,30 @@ async fn a_cluster_has_its_settings_and_comes_back_after_it_was_gone() {
     drop(cluster);
     // Its server is gone: dropping it now must not fail.
     drop(database);
+}
+
+#[tokio::test]
+async fn clients_of_pgbouncer_share_connections() {
+    let database = Cluster::shared().create_database();
+    let pooler = PgBouncer::start(&database);
+    let mut backends = HashSet::new();
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let client = connect(pooler.url()).await;
+        // Not prepared: a prepared statement would not be there in the next transaction.
+        let rows = client.simple_query("SELECT pg_backend_pid()").await.unwrap();
+        let pid = rows.iter().find_map(|row| match row {
+            SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+            _ => None,
+        });
+        backends.insert(pid.unwrap());
+        clients.push(client);
+    }
+    assert!(backends.len() <= 3, "{backends:?}");
+
+    let url = pooler.url().to_owned();
+    drop(pooler);
+    assert!(tokio_postgres::connect(&url, NoTls).await.is_err());
 }
 
 /// How long a server may take to be gone after its tests.
