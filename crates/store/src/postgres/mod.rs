@@ -7,6 +7,7 @@
 mod accounts;
 mod connect;
 mod contacts;
+mod doubt;
 mod error;
 mod events;
 mod inboxes;

@@ -1,6 +1,9 @@
 //! Connections: a pool of them, and one that statements are run on.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
@@ -16,6 +19,10 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a statement may take before its connection is given up. The server's own limits are
 /// below it.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// In a transaction that failed, COMMIT rolls back and is no error. The SELECT before it is one, and
+/// keeps the COMMIT from being run at all.
+const COMMIT: &str = "SELECT 1; COMMIT";
 
 /// What every connection is set to. A lane that is stuck lets go of its account within seconds: a
 /// server that froze amid a transaction is put out before those who wait for its lock give up.
@@ -74,7 +81,8 @@ impl Sessions {
 
     /// A connection that nobody else uses.
     pub(super) async fn get(&self) -> Result<Session, Error> {
-        Ok(Session { client: self.pool.get().await?, pooled: self.pooled })
+        let client = Some(self.pool.get().await?);
+        Ok(Session { client, pooled: self.pooled, in_transaction: AtomicBool::new(false) })
     }
 
     /// The statements that begin a lane's transaction.
@@ -108,10 +116,13 @@ fn settings(verb: &str, synchronous: bool) -> String {
     SETTINGS.into_iter().chain(durable).map(set).collect()
 }
 
-/// A connection.
+/// A connection. Dropped amid a transaction, as when a caller goes away, it is closed: the next one
+/// who got it from the pool would commit what was begun.
 pub(super) struct Session {
-    client: Object,
+    /// Gone once it is given up.
+    client: Option<Object>,
     pooled: bool,
+    in_transaction: AtomicBool,
 }
 
 impl Session {
@@ -122,13 +133,14 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         let Statement { sql, types } = statement;
+        let client = self.client()?;
         in_time(async {
             if self.pooled {
                 let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
-                self.client.query_typed(sql, &typed).await
+                client.query_typed(sql, &typed).await
             } else {
-                let prepared = self.client.prepare_typed_cached(sql, types).await?;
-                self.client.query(&prepared, parameters).await
+                let prepared = client.prepare_typed_cached(sql, types).await?;
+                client.query(&prepared, parameters).await
             }
         })
         .await
@@ -152,9 +164,10 @@ impl Session {
         if self.pooled {
             return self.execute_planned(statement, parameters).await;
         }
+        let client = self.client()?;
         in_time(async {
-            let prepared = self.client.prepare_typed_cached(statement.sql, statement.types).await?;
-            self.client.execute(&prepared, parameters).await
+            let prepared = client.prepare_typed_cached(statement.sql, statement.types).await?;
+            client.execute(&prepared, parameters).await
         })
         .await
     }
@@ -167,7 +180,7 @@ impl Session {
     ) -> Result<u64, Error> {
         let Statement { sql, types } = statement;
         let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
-        in_time(self.client.execute_typed(sql, &typed)).await
+        in_time(self.client()?.execute_typed(sql, &typed)).await
     }
 
     /// Prepares a statement, so that running it next sends it at once.
@@ -176,24 +189,54 @@ impl Session {
             return Ok(());
         }
         let Statement { sql, types } = statement;
-        in_time(self.client.prepare_typed_cached(sql, types)).await.map(drop)
+        in_time(self.client()?.prepare_typed_cached(sql, types)).await.map(drop)
     }
 
-    /// Runs statements without parameters.
-    pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
-        in_time(self.client.batch_execute(statements)).await
+    /// Begins a transaction, with statements that begin one.
+    pub(super) async fn begin(&self, statements: &str) -> Result<(), Error> {
+        self.in_transaction.store(true, Ordering::Relaxed);
+        self.batch(statements).await
+    }
+
+    /// Ends a transaction with its effects. After an error of a connection that is lost nobody
+    /// knows; after any other it is still to be rolled back.
+    pub(super) async fn commit(&self) -> Result<(), Error> {
+        self.batch(COMMIT).await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends a transaction without its effects. A connection on which that fails is given up.
     pub(super) async fn roll_back(self) {
-        if self.batch("ROLLBACK").await.is_err() {
-            self.give_up();
+        if self.batch("ROLLBACK").await.is_ok() {
+            self.in_transaction.store(false, Ordering::Relaxed);
         }
     }
 
     /// Closes the connection instead of returning it to the pool.
-    pub(super) fn give_up(self) {
-        drop(Object::take(self.client));
+    pub(super) fn give_up(mut self) {
+        self.close();
+    }
+
+    fn close(&mut self) {
+        drop(self.client.take().map(Object::take));
+    }
+
+    fn client(&self) -> Result<&Object, Error> {
+        let gone = || Error::NoConnection("it was given up".into());
+        self.client.as_ref().ok_or_else(gone)
+    }
+
+    async fn batch(&self, statements: &str) -> Result<(), Error> {
+        in_time(self.client()?.batch_execute(statements)).await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if *self.in_transaction.get_mut() {
+            self.close();
+        }
     }
 }
 
