@@ -36,18 +36,19 @@ statements! {
 
 /// Makes an account with its first channel and key. Accounts are made one after the other, so that
 /// only one can be the first. Where the connection is lost before COMMIT was sent, nothing was
-/// written, and it is tried once more.
+/// written, and it is tried again.
 pub(super) async fn create(
     sessions: &Sessions,
     new: &NewAccount,
 ) -> Result<Option<CreatedAccount>, StoreError> {
-    let created = match try_create(sessions, new).await {
-        Err(Failure::Lost(_)) => try_create(sessions, new).await,
-        result => result,
-    };
-    created.map_err(|failure| match failure {
-        Failure::Lost(error) | Failure::Other(error) => error,
-    })
+    let mut tries = sessions.tries();
+    loop {
+        match try_create(sessions, new).await {
+            Err(Failure::Lost(_)) if tries.again() => {}
+            Err(Failure::Lost(error) | Failure::Other(error)) => return Err(error),
+            Ok(created) => return Ok(created),
+        }
+    }
 }
 
 /// Why no account was made.

@@ -176,11 +176,14 @@ impl Lanes {
     }
 
     /// Runs calls in one transaction. Where the connection is lost before COMMIT was sent, nothing
-    /// was written, and it is tried once more.
+    /// was written, and it is tried again: each connection of the pool may have ended unnoticed.
     async fn commit(&self, account: AccountId, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
-        match self.try_commit(account, calls).await {
-            Err(Failure::Lost(_)) => self.try_commit(account, calls).await,
-            result => result,
+        let mut tries = self.sessions.tries();
+        loop {
+            match self.try_commit(account, calls).await {
+                Err(Failure::Lost(_)) if tries.again() => {}
+                result => return result,
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool_postgres::{
@@ -15,6 +15,9 @@ use super::{connect::DatabaseUrl, error::Error, statement::Statement};
 
 /// How long a caller waits for a connection that is free, or for a new one.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How long lost connections are replaced by others for one call.
+const TRYING: Duration = Duration::from_secs(5);
 
 /// How long a statement may take before its connection is given up. The server's own limits are
 /// below it.
@@ -99,14 +102,30 @@ impl Sessions {
         self.pool.close();
     }
 
-    /// How many connections there are at most.
-    pub(super) fn size(&self) -> usize {
-        self.pool.status().max_size
+    /// How often something can be tried again whose connection was lost.
+    pub(super) fn tries(&self) -> Tries {
+        Tries { left: self.pool.status().max_size, begun: Instant::now() }
     }
 
     /// Whether the pool was closed.
     pub(super) fn is_closed(&self) -> bool {
         self.pool.is_closed()
+    }
+}
+
+/// What may still be tried: once for each connection of the pool, all of which may have ended
+/// unnoticed, unless that takes too long.
+pub(super) struct Tries {
+    left: usize,
+    begun: Instant,
+}
+
+impl Tries {
+    /// Whether there is one more.
+    pub(super) fn again(&mut self) -> bool {
+        let is_left = self.left > 0 && self.begun.elapsed() < TRYING;
+        self.left = self.left.saturating_sub(1);
+        is_left
     }
 }
 
