@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use meishi_server::control;
 
-use crate::{config::DirectoryFlags, operator, table};
+use crate::{config::PlaceFlags, operator, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -13,7 +13,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        directory: DirectoryFlags,
+        place: PlaceFlags,
     },
     /// Make an account with a channel and an administrator key, whose secret is shown once.
     Create {
@@ -24,16 +24,16 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        directory: DirectoryFlags,
+        place: PlaceFlags,
     },
 }
 
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
-    let (command, directory, json) = match command {
-        Command::List { json, directory } => (control::Command::ListAccounts, directory, json),
-        Command::Create { name, json, directory } => {
-            (control::Command::CreateAccount { name }, directory, json)
+    let (command, place, json) = match command {
+        Command::List { json, place } => (control::Command::ListAccounts, place, json),
+        Command::Create { name, json, place } => {
+            (control::Command::CreateAccount { name }, place, json)
         }
     };
-    table::print_reply(&operator::run(&directory.data_dir()?, command).await?, json)
+    table::print_reply(&operator::run(&place.place()?, command).await?, json)
 }

@@ -1,10 +1,16 @@
 //! The configuration: flags over environment over file over defaults, one documented struct.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    convert::Infallible, ffi::OsString, fmt, net::SocketAddr, os::unix::process::CommandExt,
+    path::PathBuf, process, str::FromStr,
+};
 
 use clap::Subcommand;
 use confique::Config as _;
+use meishi_store::{DatabaseUrl, PostgresOptions};
 use serde::Deserialize;
+
+use crate::place::Place;
 
 /// The file that is read when no other is named, if it is there.
 const DEFAULT_FILE: &str = "meishi.toml";
@@ -23,6 +29,24 @@ pub(crate) struct Config {
     #[config(default = "./meishi-data", env = "MEISHI_DATA_DIR")]
     #[config(layer_attr(arg(long, value_name = "DIR")))]
     pub(crate) data_dir: PathBuf,
+
+    /// PostgreSQL database that takes the place of the embedded one:
+    /// `postgres://user:password@host:5432/name`, with `sslmode` up to `verify-full` and
+    /// `sslrootcert`.
+    #[config(env = "MEISHI_DATABASE_URL")]
+    #[config(layer_attr(arg(long, value_name = "URL")))]
+    pub(crate) database: Option<Secret>,
+
+    /// Connections to that database, at most; half of them may write at once.
+    #[config(default = 10, env = "MEISHI_DATABASE_CONNECTIONS")]
+    #[config(layer_attr(arg(long, value_name = "NUMBER")))]
+    pub(crate) database_connections: usize,
+
+    /// The database is reached through a pooler that hands out connections for a transaction each,
+    /// as PgBouncer does in transaction mode: no statement is prepared then.
+    #[config(default = false, env = "MEISHI_DATABASE_POOLED")]
+    #[config(layer_attr(arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")))]
+    pub(crate) database_pooled: bool,
 
     /// Address that Prometheus metrics are served on under /metrics; off when not set. Nobody is
     /// asked for a key there, so keep it from the outside.
@@ -62,23 +86,114 @@ pub(crate) struct Flags {
     layer: <Config as confique::Config>::Layer,
 }
 
+impl Config {
+    /// Where the data is.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        let Some(Secret(url)) = &self.database else {
+            return Ok(Place::Directory(self.data_dir.clone()));
+        };
+        anyhow::ensure!(
+            self.database_connections > 1,
+            "{} connections to the database are too few; set database_connections to 2 or more",
+            self.database_connections
+        );
+        let options = PostgresOptions {
+            connections: self.database_connections,
+            pooled: self.database_pooled,
+        };
+        Ok(Place::Postgres(Box::new(DatabaseUrl::parse(url)?), options))
+    }
+}
+
+/// A text that may hold a password: it is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The flags whose value may hold a password, and the variables that mean the same.
+const SECRET_FLAGS: [(&str, &str); 3] = [
+    ("--database", "MEISHI_DATABASE_URL"),
+    ("--from", "MEISHI_COPY_FROM"),
+    ("--to", "MEISHI_COPY_TO"),
+];
+
+/// Takes passwords off the command line, which every user of the machine can read, by starting
+/// anew with them in the environment. Returns where there is none.
+pub(crate) fn hide_passwords() -> anyhow::Result<()> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let (kept, hidden) = without_secrets(arguments.collect());
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    let mut command = process::Command::new(std::env::current_exe()?);
+    Err(command.arg0(program).args(kept).envs(hidden).exec().into())
+}
+
+/// The arguments without those that hold a password, and the variables that take their place.
+fn without_secrets(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<(&'static str, String)>) {
+    let (mut kept, mut hidden) = (Vec::new(), Vec::new());
+    let mut rest = arguments.into_iter().peekable();
+    while let Some(argument) = rest.next() {
+        let text = argument.to_str().unwrap_or_default();
+        let (name, inline) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let variable = SECRET_FLAGS.iter().find(|(flag, _)| *flag == name).map(|(_, v)| *v);
+        let value = inline.or_else(|| rest.peek().and_then(|next| next.to_str()));
+        match (variable, value) {
+            (Some(variable), Some(value)) if may_hold_password(value) => {
+                hidden.push((variable, value.to_owned()));
+                if inline.is_none() {
+                    rest.next();
+                }
+            }
+            _ => kept.push(argument),
+        }
+    }
+    (kept, hidden)
+}
+
+fn may_hold_password(value: &str) -> bool {
+    value.contains('@') || value.contains("password")
+}
+
 /// The flags of commands that need only the database.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct DirectoryFlags {
+pub(crate) struct PlaceFlags {
     /// Directory of the embedded database, by default ./meishi-data.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// PostgreSQL database that takes its place.
+    #[arg(long, value_name = "URL")]
+    database: Option<Secret>,
     /// Configuration file (TOML); without it meishi.toml, if it is there.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-impl DirectoryFlags {
-    /// The directory, from wherever it is set.
-    pub(crate) fn data_dir(self) -> anyhow::Result<PathBuf> {
+impl PlaceFlags {
+    /// Where the data is, from wherever it is set.
+    pub(crate) fn place(self) -> anyhow::Result<Place> {
         let mut flags = Flags { config: self.config, ..Flags::default() };
         flags.layer.data_dir = self.data_dir;
-        Ok(flags.load()?.data_dir)
+        flags.layer.database = self.database;
+        flags.load()?.place()
     }
 }
 
@@ -157,6 +272,35 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:2");
         assert_eq!(config.data_dir, PathBuf::from("here"));
         assert_eq!(config.log_format, LogFormat::Text);
+    }
+
+    #[test]
+    fn passwords_leave_the_command_line() {
+        let url = "postgres://meishi:pass@db/meishi";
+        let split = |arguments: &[&str]| {
+            let (kept, hidden) = without_secrets(arguments.iter().map(OsString::from).collect());
+            let kept: Vec<_> = kept.into_iter().map(|a| a.into_string().unwrap()).collect();
+            (kept.join(" "), hidden)
+        };
+        let database = vec![("MEISHI_DATABASE_URL", url.to_owned())];
+        for (arguments, kept, hidden) in [
+            (vec!["serve", "--database", url, "--log", "off"], "serve --log off", database.clone()),
+            (vec!["serve", &format!("--database={url}")], "serve", database),
+            (
+                vec!["serve", "--database", "postgres://db"],
+                "serve --database postgres://db",
+                vec![],
+            ),
+            (vec!["serve", "--database"], "serve --database", vec![]),
+            (
+                vec!["copy", "--from", "sqlite:here", "--to", url],
+                "copy --from sqlite:here",
+                vec![("MEISHI_COPY_TO", url.to_owned())],
+            ),
+        ] {
+            assert_eq!(split(&arguments), (kept.to_owned(), hidden), "{arguments:?}");
+        }
+        assert!(!format!("{:?}", Secret(url.into())).contains("pass"));
     }
 
     #[test]

@@ -15,10 +15,10 @@ use meishi_server::{
     control::{self, Command},
     rng::{Rng as _, SystemRng},
 };
-use meishi_store::{DataDirectory, OpenError, SqliteStore};
+use meishi_store::{DataDirectory, OpenError, PostgresStore, SqliteStore, Store};
 use serde_json::Value;
 
-use crate::{config::DirectoryFlags, table};
+use crate::{config::PlaceFlags, place::Place, table};
 
 /// How long a command waits for a process that holds the data directory and does not listen: a
 /// server that is just starting or stopping, or another command.
@@ -36,10 +36,10 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
 }
 
 /// Opens the store, or waits a little where a command that passes holds the data directory.
-pub(crate) async fn open_soon(data_dir: &Path) -> Result<App, OpenError> {
+pub(crate) async fn open_soon(place: &Place) -> Result<App, OpenError> {
     let begun = Instant::now();
     loop {
-        match open(data_dir) {
+        match open(place).await {
             Err(OpenError::Held(_)) if begun.elapsed() < PASSING => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -49,26 +49,37 @@ pub(crate) async fn open_soon(data_dir: &Path) -> Result<App, OpenError> {
 }
 
 /// Opens the store and puts the parts of the service around it.
-fn open(data_dir: &Path) -> Result<App, OpenError> {
-    let directory = DataDirectory::hold(data_dir)?;
+async fn open(place: &Place) -> Result<App, OpenError> {
     let database_id = SystemRng.seed().uuid("database id", 0).to_string();
-    let store = SqliteStore::open(directory, &database_id)?;
-    Ok(App::new(Arc::new(store), Arc::new(SystemClock), Arc::new(SystemRng)))
+    let store: Arc<dyn Store> = match place {
+        Place::Directory(path) => {
+            Arc::new(SqliteStore::open(DataDirectory::hold(path)?, &database_id)?)
+        }
+        Place::Postgres(url, options) => {
+            Arc::new(PostgresStore::open(url, *options, &database_id).await?)
+        }
+    };
+    Ok(App::new(store, Arc::new(SystemClock), Arc::new(SystemRng)))
 }
 
 /// Does a command and answers what it came to.
-pub(crate) async fn run(data_dir: &Path, command: Command) -> anyhow::Result<Value> {
+pub(crate) async fn run(place: &Place, command: Command) -> anyhow::Result<Value> {
+    let Place::Directory(data_dir) = place else {
+        let app = open(place).await?;
+        let reply = control::execute(&app, command).await;
+        app.store.close().await;
+        return Ok(reply?);
+    };
     let makes_one = matches!(command, Command::CreateAccount { .. });
     if !makes_one && !DataDirectory::has_database(data_dir) {
         bail!(
-            "there is no database in {}; make one with `meishi init` or choose another directory \
-             with --data-dir",
-            data_dir.display()
+            "there is no database in {place}; make one with `meishi init` or choose another \
+             directory with --data-dir"
         );
     }
     let begun = Instant::now();
     loop {
-        match open(data_dir) {
+        match open(place).await {
             Ok(app) => {
                 let reply = control::execute(&app, command).await;
                 app.store.close().await;
@@ -85,10 +96,7 @@ pub(crate) async fn run(data_dir: &Path, command: Command) -> anyhow::Result<Val
             }
             Err(error) => {
                 return Err(error).with_context(|| {
-                    format!(
-                        "the meishi process that holds {} does not answer on its socket",
-                        data_dir.display()
-                    )
+                    format!("the meishi process that holds {place} does not answer on its socket")
                 });
             }
         }
@@ -105,13 +113,13 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) directory: DirectoryFlags,
+    pub(crate) place: PlaceFlags,
 }
 
 impl Common {
     /// Does a command and prints what it came to.
     pub(crate) async fn run(self, command: control::Command) -> anyhow::Result<()> {
-        let reply = run(&self.directory.data_dir()?, command).await?;
+        let reply = run(&self.place.place()?, command).await?;
         table::print_reply(&reply, self.json)
     }
 }

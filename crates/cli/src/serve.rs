@@ -1,6 +1,6 @@
 //! `meishi serve`: from the configuration to the last request.
 
-use std::{io::ErrorKind, net::SocketAddr, path::Path};
+use std::{io::ErrorKind, net::SocketAddr};
 
 use anyhow::Context as _;
 use meishi_server::{App, control, metrics, serve};
@@ -13,7 +13,9 @@ use tokio::{
 use crate::{
     config::{Config, Flags},
     init::FIRST_ACCOUNT,
-    logging, operator, table,
+    logging, operator,
+    place::Place,
+    table,
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,13 +27,14 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = args.flags.load()?;
     logging::install(&config)?;
-    let app = operator::open_soon(&config.data_dir).await?;
-    let served = serve_store(&config, &app).await;
+    let place = config.place()?;
+    let app = operator::open_soon(&place).await?;
+    let served = serve_store(&config, &place, &app).await;
     app.store.close().await;
     served
 }
 
-async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
+async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Result<()> {
     let listener = bind(&config.listen, "--listen").await?;
     let address = listener.local_addr()?;
     let metrics = match config.metrics_listen {
@@ -42,20 +45,27 @@ async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
         None => None,
     };
     let stop = stop_signal()?;
-    let socket = operator::socket(&config.data_dir);
-    let commands = control::bind(&socket);
+    // On PostgreSQL commands open the store themselves.
+    let socket = match place {
+        Place::Directory(data_dir) => Some(operator::socket(data_dir)),
+        Place::Postgres(..) => None,
+    };
+    let commands = socket.as_deref().map(control::bind);
     let first = control::create_account(app, FIRST_ACCOUNT.to_owned(), true).await?;
     table::print(&format!("listening on http://{address}\n"))?;
     match first {
         Some(created) => table::print(&welcome(&created, address))?,
-        None => table::print(&serving(app, &config.data_dir).await?)?,
+        None => table::print(&serving(app, place).await?)?,
     }
 
     let background = async {
         let control = async {
-            let listening = match commands {
-                Ok(listener) => control::listen(app.clone(), listener, &socket).await,
-                Err(error) => Err(error),
+            let listening = match (commands, &socket) {
+                (Some(Ok(listener)), Some(socket)) => {
+                    control::listen(app.clone(), listener, socket).await
+                }
+                (Some(Err(error)), _) => Err(error),
+                (_, None) | (None, _) => Ok(()),
             };
             if let Err(error) = listening {
                 tracing::warn!(%error, "the command line cannot reach this server");
@@ -74,7 +84,9 @@ async fn serve_store(config: &Config, app: &App) -> anyhow::Result<()> {
         () = background => {}
     }
     // One that is left behind is replaced by the next start.
-    let _ = std::fs::remove_file(&socket);
+    if let Some(socket) = &socket {
+        let _ = std::fs::remove_file(socket);
+    }
     Ok(())
 }
 
@@ -148,21 +160,16 @@ Create a first contact:
 }
 
 /// What every later start says.
-async fn serving(app: &App, data_dir: &Path) -> anyhow::Result<String> {
+async fn serving(app: &App, place: &Place) -> anyhow::Result<String> {
     let accounts = app.store.accounts().await?;
     let mut contacts = 0;
     for account in &accounts {
         contacts += app.store.counts(account.id).await?.map_or(0, |counts| counts.contacts);
     }
-    let plural = |number: i64, noun: &str| match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    };
     Ok(format!(
-        "serving {} with {} from {}\n",
-        plural(i64::try_from(accounts.len())?, "account"),
-        plural(contacts, "contact"),
-        data_dir.display()
+        "serving {} with {} from {place}\n",
+        table::plural(i64::try_from(accounts.len())?, "account"),
+        table::plural(contacts, "contact")
     ))
 }
 

@@ -13,8 +13,10 @@
     reason = "a test that meets what it does not expect is to stop there"
 )]
 
+mod backup;
 mod client;
 mod crash;
+mod doctor;
 mod failures;
 mod help;
 mod metrics;

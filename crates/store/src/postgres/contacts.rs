@@ -100,6 +100,9 @@ pub(super) async fn load(
     account: AccountId,
     ids: &[i64],
 ) -> Result<Vec<(Contact, Vec<ContactInbox>)>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = session.query(RECORDS, &[&account.0, &ids]).await?;
     rows.iter().map(|row| Ok((row::contact(row)?, row::contact_inboxes(row, 16)?))).collect()
 }

@@ -63,6 +63,9 @@ pub(super) async fn some(
     account: AccountId,
     ids: &[i64],
 ) -> Result<Vec<StoredKey>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     session.query(SOME, &[&account.0, &ids]).await?.iter().map(row::stored_key).collect()
 }
 

@@ -62,10 +62,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn contacts(&self, ids: &BTreeSet<ContactId>) -> Result<Note, Error> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let found = match ids.is_empty() {
-            true => Vec::new(),
-            false => contacts::load(self.session, self.account, &ids).await?,
-        };
+        let found = contacts::load(self.session, self.account, &ids).await?;
         Ok(Box::new(|ledger| {
             for (contact, links) in found {
                 ledger.load_contact(contact, links);
@@ -105,10 +102,7 @@ impl Reader<'_> {
 
     async fn inboxes(&self, ids: &BTreeSet<InboxId>) -> Result<Note, Error> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let found = match ids.is_empty() {
-            true => Vec::new(),
-            false => inboxes::some(self.session, self.account, &ids).await?,
-        };
+        let found = inboxes::some(self.session, self.account, &ids).await?;
         Ok(Box::new(|ledger| found.into_iter().for_each(|inbox| ledger.load_inbox(inbox))))
     }
 
@@ -142,10 +136,7 @@ impl Reader<'_> {
 
     async fn keys(&self, needs: &Needs) -> Result<Note, Error> {
         let ids: Vec<i64> = needs.keys.iter().map(|id| id.0).collect();
-        let found = match ids.is_empty() {
-            true => Vec::new(),
-            false => keys::some(self.session, self.account, &ids).await?,
-        };
+        let found = keys::some(self.session, self.account, &ids).await?;
         Ok(Box::new(|ledger| found.into_iter().for_each(|key| ledger.load_key(key))))
     }
 

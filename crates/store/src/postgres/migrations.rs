@@ -20,6 +20,11 @@ const SCHEMA: &str = "CREATE TABLE meishi_schema (
   version bigint NOT NULL
 )";
 
+/// The newest schema that this version knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Makes or migrates the tables. `database_id` is the identity of a database that is empty yet.
 pub(super) async fn run(
     client: &mut Client,

@@ -10,6 +10,7 @@ mod contacts;
 mod doubt;
 mod error;
 mod events;
+mod examine;
 mod inboxes;
 mod keys;
 mod lanes;
@@ -24,7 +25,7 @@ mod session;
 mod snapshot;
 mod statement;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
@@ -34,8 +35,8 @@ use meishi_contacts::{
 };
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
+    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
 };
 
 pub use connect::DatabaseUrl;
@@ -256,6 +257,17 @@ impl Store for PostgresStore {
 
     async fn database(&self) -> Result<Database, StoreError> {
         self.read(|session| accounts::database(session).boxed()).await
+    }
+
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
+        let session = self.session().await?;
+        let findings = examine::all(&session, now).await;
+        session.roll_back().await;
+        Ok(findings?)
+    }
+
+    async fn backup(&self, _file: &Path) -> Result<Backup, BackupError> {
+        Err(BackupError::Unsupported)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

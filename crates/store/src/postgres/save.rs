@@ -224,9 +224,10 @@ impl<'a> Batch<'a> {
         let run = async move {
             let parameters = columns.after(&account);
             // Joined with an array, the table's present size decides how: see `session.rs`.
-            let written = match statement.sql == UPDATE_CONTACTS.sql {
-                true => session.execute_planned(statement, &parameters).await?,
-                false => session.execute(statement, &parameters).await?,
+            let written = if statement.sql == UPDATE_CONTACTS.sql {
+                session.execute_planned(statement, &parameters).await?
+            } else {
+                session.execute(statement, &parameters).await?
             };
             match expect {
                 Expect::Rows(rows) if usize::try_from(written) != Ok(rows) => {

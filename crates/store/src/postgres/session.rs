@@ -91,9 +91,10 @@ impl Sessions {
     /// The statements that begin a lane's transaction.
     pub(super) fn begin(&self) -> String {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;";
-        match self.pooled {
-            true => format!("{begin} {}", settings("SET LOCAL", self.synchronous)),
-            false => begin.to_owned(),
+        if self.pooled {
+            format!("{begin} {}", settings("SET LOCAL", self.synchronous))
+        } else {
+            begin.to_owned()
         }
     }
 
@@ -163,6 +164,11 @@ impl Session {
             }
         })
         .await
+    }
+
+    /// Runs a statement that may take as long as it needs.
+    pub(super) async fn query_slowly(&self, statement: &str) -> Result<Vec<Row>, Error> {
+        Ok(self.client()?.query_typed(statement, &[]).await?)
     }
 
     /// Runs a statement that returns one row at most.
@@ -246,7 +252,8 @@ impl Session {
         self.client.as_ref().ok_or_else(gone)
     }
 
-    async fn batch(&self, statements: &str) -> Result<(), Error> {
+    /// Runs statements without parameters, none of which begins or ends a transaction.
+    pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
         in_time(self.client()?.batch_execute(statements)).await
     }
 }

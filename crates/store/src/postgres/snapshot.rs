@@ -55,17 +55,13 @@ impl Reading {
     async fn slice(&mut self) -> Result<Option<Vec<meishi_contacts::Contact>>, Error> {
         let Some(session) = &self.session else { return Ok(None) };
         let slice = contacts::slice(session, self.account, self.last, SLICE).await?;
-        match slice.last() {
-            Some(contact) => {
-                self.last = contact.id;
-                Ok(Some(slice))
-            }
-            None => {
-                if let Some(session) = self.session.take() {
-                    session.roll_back().await;
-                }
-                Ok(None)
-            }
+        if let Some(contact) = slice.last() {
+            self.last = contact.id;
+            return Ok(Some(slice));
         }
+        if let Some(session) = self.session.take() {
+            session.roll_back().await;
+        }
+        Ok(None)
     }
 }

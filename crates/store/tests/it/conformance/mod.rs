@@ -3,8 +3,10 @@
 //! A test is an `async fn` of a store that nobody else uses. To add one: write it in the file of
 //! its noun and name it below; the compiler warns of a test that is named nowhere. `tenant.rs`
 //! and `fields.rs` are the words that tests are made of, `replay.rs` holds every account to its
-//! events after each test, `random_changes.rs` makes up what nobody thought of.
+//! events after each test, `random_changes.rs` makes up what nobody thought of, `damage.rs` is what
+//! an examination must find.
 
+pub(crate) mod damage;
 pub(crate) mod fields;
 pub(crate) mod random_changes;
 pub(crate) mod replay;
@@ -238,9 +240,10 @@ macro_rules! conformance_tests {
 
 pub(crate) use {conformance_tests, store_conformance};
 
-/// The end of a test: nothing but what the events tell.
+/// The end of a test: nothing but what the events tell, and nothing that an examination finds.
 pub(crate) async fn finish(store: std::sync::Arc<dyn meishi_store::Store>) {
     replay::every_account_is_as_its_events_tell(&store).await;
+    assert_eq!(damage::found(store.as_ref()).await, []);
     store.close().await;
 }
 

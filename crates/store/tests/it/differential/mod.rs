@@ -12,9 +12,10 @@ mod tables;
 
 use std::{path::Path, sync::Arc};
 
-use meishi_contacts::{Query, Seq};
+use meishi_contacts::{AccountId, Query, Seq};
 use meishi_store::{
-    DatabaseUrl, Include, PostgresOptions, PostgresStore, SqliteStore, Store, sqlite::DataDirectory,
+    DatabaseUrl, Include, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError,
+    examine::Severity, sqlite::DataDirectory,
 };
 use meishi_test_postgres::{Cluster, Database};
 use proptest::{collection::vec, prelude::*};
@@ -23,7 +24,10 @@ use self::{
     pair::{Pair, same, snapshot},
     steps::{Step, credential, step},
 };
-use crate::conformance::replay::{all_events, every_account_is_as_its_events_tell};
+use crate::conformance::{
+    fields::NOON,
+    replay::{all_events, every_account_is_as_its_events_tell},
+};
 
 /// How many sequences are tried, unless the environment says.
 const CASES: u32 = 100;
@@ -119,6 +123,16 @@ async fn carry_out(places: &Places, servers: usize, steps: &[Step], queries: &[Q
     pair.sqlite.close().await;
 }
 
+/// What an examination finds in the tables. Where they are is each store's own affair.
+async fn findings(
+    store: &dyn Store,
+) -> Result<Vec<(String, Severity, Option<i64>, Option<AccountId>)>, StoreError> {
+    let all = store.examine(NOON).await?.into_iter();
+    let found = all.filter(|finding| finding.severity != Severity::Ok);
+    let found = found.filter(|one| !["data_directory", "free_space"].contains(&&*one.check));
+    Ok(found.map(|one| (one.check, one.severity, one.count, one.account_id)).collect())
+}
+
 /// Compares everything that can be read.
 async fn compare_all(pair: &Pair, queries: &[Query]) {
     let (sqlite, postgres) = (pair.sqlite.as_ref(), pair.postgres[0].as_ref());
@@ -146,6 +160,7 @@ async fn compare_all(pair: &Pair, queries: &[Query]) {
         same(Ok(events), Ok(all_events(postgres, account, Seq(0)).await));
         search::compare([sqlite, postgres], account, queries).await;
     }
+    same(findings(sqlite).await, findings(postgres).await);
     for hash in (0..6).map(|seed| credential(seed).secret_hash()) {
         same(sqlite.key_by_secret(&hash).await, postgres.key_by_secret(&hash).await);
     }

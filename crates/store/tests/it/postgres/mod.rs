@@ -1,11 +1,12 @@
 //! The PostgreSQL store: the contract, and what only a server that several share can promise.
 //!
 //! `connections.rs` breaks them, `doubt.rs` cuts them amid a commit by way of `proxy.rs`, `turns.rs`
-//! is about waiting for each other, `schema.rs` about the first start, `pooler.rs` runs the contract
-//! through PgBouncer. `load.rs` writes all the while and knows what it was told.
+//! is about waiting for each other, `schema.rs` about the first start, `examine.rs` about damage,
+//! `pooler.rs` runs the contract through PgBouncer. `load.rs` writes all the while and knows what it was told.
 
 mod connections;
 mod doubt;
+mod examine;
 mod load;
 mod pooler;
 mod proxy;
