@@ -23,7 +23,7 @@ proptest! {
     fn calls_that_come_at_once_are_done_one_after_the_other(
         calls in vec(independent_apply(), 1..80),
     ) {
-        run(Places::make(), async |places| carry_out(places, calls).await);
+        run(&Places::make(), async |places| carry_out(places, calls).await);
     }
 }
 
@@ -46,10 +46,12 @@ impl Asked {
                 let outcomes = || applied.results.iter().flatten();
                 (outcomes().next().is_some(), outcomes().any(changed))
             }
-            Ok(_) | Err(StoreError::IdempotencyMismatch | StoreError::Internal(_)) => {
-                (false, false)
-            }
-            Err(StoreError::TooManyChanges) => (false, false),
+            Ok(_)
+            | Err(
+                StoreError::IdempotencyMismatch
+                | StoreError::Internal(_)
+                | StoreError::TooManyChanges,
+            ) => (false, false),
             Err(error) => panic!("{error:?}"),
         };
         assert!(if has_events { may } else { !must }, "{has_events}: {:?}", self.answer);

@@ -150,7 +150,9 @@ impl Pair {
         let known = self.accounts.iter().find(|known| known.id == account);
         let mut changes = apply.changes.clone();
         if let Some(known) = known {
-            changes.iter_mut().for_each(|change| known.resolve(change));
+            for change in &mut changes {
+                known.resolve(change);
+            }
         }
         if let Some(size) = apply.stretched_to.filter(|_| !changes.is_empty()) {
             changes = changes.into_iter().cycle().take(size).collect();

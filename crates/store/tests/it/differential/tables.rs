@@ -22,16 +22,16 @@ pub(crate) fn of_sqlite(directory: &Path) -> Vec<(Table, String)> {
 
 fn of_table(connection: &Connection, name: String) -> (Table, String) {
     let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query([]).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = found.next().unwrap() {
         rows.push((0..columns.len()).map(|n| text(row.get_ref(n).unwrap())).collect());
     }
     rows.sort_unstable();
-    let shown = |column: &String| match BOOLEANS.contains(&column.as_str()) {
-        true => format!("{column}::int::text"),
-        false => format!("{column}::text"),
+    let shown = |column: &String| {
+        let is_boolean = BOOLEANS.contains(&column.as_str());
+        format!("{column}{}::text", if is_boolean { "::int" } else { "" })
     };
     let shown: Vec<String> = columns.iter().map(shown).collect();
     let same = format!("SELECT ARRAY[{}] FROM {name}", shown.join(", "));
