@@ -10,9 +10,12 @@ use meishi_store::{
     Applied, Change, Context, CreatedAccount, Idempotency, NewAccount, Outcome, Store, StoreError,
 };
 use proptest::sample::Index;
+use serde_json::json;
 
 use super::steps::{Apply, Step, credential};
-use crate::conformance::fields::{NOON, key_of};
+use crate::conformance::fields::{
+    NOON, blank, create, create_in, inbox, key_of, named, set_labels, with_custom, with_email,
+};
 
 /// The two stores, the second one perhaps behind several servers.
 pub(crate) struct Pair {
@@ -52,11 +55,37 @@ impl Pair {
         Self { sqlite, postgres, accounts: Vec::new(), number: 0 }
     }
 
-    /// Makes an account in both.
+    /// Makes an account in both, with some contacts, so that what is asked of them meets some.
     pub(crate) async fn create_account(&mut self, seed: u8) {
         let key = key_of(&credential(seed), "first", Role::Administrator);
         let new = new_account(format!("account {seed}"), key, NOON.0, seed, false);
         self.make(new).await;
+        let [first, second] = [InboxId(1), InboxId(2)];
+        let changes = vec![
+            Change::CreateInbox(inbox("x")),
+            create_in(first, Some("s1"), named("Anna")),
+            create_in(second, Some("s1"), with_email("a@example.com")),
+            create_in(second, None, blank()),
+            create(with_email("b@example.com")),
+            create(with_custom(json!({"a": {"n": 1}}))),
+            // Labels that were not made in the order in which they are shown.
+            set_labels(ContactId(1), &["c"]),
+            set_labels(ContactId(1), &["b", "c"]),
+            set_labels(ContactId(2), &["a", "c"]),
+        ];
+        let account = self.accounts.last().unwrap().id;
+        let cx = Context {
+            account,
+            actor: Actor::System,
+            at: NOON,
+            request_id: "fill".to_owned(),
+            seed: Seed([seed; 32]),
+            precondition: None,
+            idempotency: None,
+        };
+        let applied = both!(self, store => store.apply(cx.clone(), changes.clone(), true)).unwrap();
+        assert!(applied.results.iter().all(Result::is_ok), "{applied:?}");
+        self.note(account, &applied);
     }
 
     async fn make(&mut self, new: NewAccount) {

@@ -1,6 +1,9 @@
 //! Connections that break, at whatever moment.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use meishi_contacts::limits::READ_ROWS;
@@ -12,7 +15,10 @@ use super::{
     load::{Load, tenants},
     make_store, open,
 };
-use crate::conformance::fields::{NOON, blank, create, fresh_seed};
+use crate::conformance::{
+    fields::{NOON, blank, create, fresh_seed},
+    tenant::Tenant,
+};
 
 /// Ends every connection to the database but the one that says so.
 const END_OTHERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -81,8 +87,26 @@ async fn connections_that_ended_while_nobody_used_them_are_nobodys_failure() {
         store.apply(acme.cx(), vec![create(blank())], true).await.unwrap();
         reads().await;
         outside.query_one(END_OTHERS, &[]).await.unwrap();
-        crate::conformance::tenant::Tenant::new(&store, "another").await;
+        Tenant::new(&store, "another").await;
     }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_idle_connections_is_no_failure() {
+    let (store, database) = make_store().await;
+    let acme = Tenant::new(&store, "Acme").await;
+    store.close().await;
+    let limit = format!("ALTER DATABASE {} SET idle_session_timeout = 20", database.name());
+    connect(database.url()).await.batch_execute(&limit).await.unwrap();
+    let store = open(database.url()).await.unwrap();
+    let acme = Tenant { store: Arc::clone(&store), ..acme };
+    // About as long as the limit, so that calls and ends meet.
+    for pause in (18_000..22_000).step_by(40) {
+        tokio::time::sleep(Duration::from_micros(pause)).await;
+        acme.create(blank()).await;
+    }
+    assert_eq!(acme.counts().await, (100, 0));
     store.close().await;
 }
 
