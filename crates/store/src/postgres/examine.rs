@@ -13,7 +13,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
 /// Runs all checks.
 pub(super) async fn all(session: &Session, now: UnixMillis) -> Result<Vec<Finding>, Error> {
-    session.batch(BEGIN).await?;
+    session.begin(BEGIN).await?;
     let mut findings = vec![schema(session).await?];
     for check in &CHECKS {
         findings.extend(run(session, check, now).await?);

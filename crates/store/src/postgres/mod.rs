@@ -7,6 +7,7 @@
 mod accounts;
 mod connect;
 mod contacts;
+mod doubt;
 mod error;
 mod events;
 mod examine;
@@ -120,19 +121,19 @@ impl PostgresStore {
         T: Send,
         F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, Error>> + Send + Sync,
     {
-        for _ in 0..self.sessions.max_size() {
+        let mut tries = self.sessions.tries();
+        loop {
             let session = self.session().await?;
             match work(&session).await {
                 Err(error) if error.is_lost() => {
                     session.give_up();
-                    if matches!(error, Error::Timeout) {
+                    if !tries.again() {
                         return Err(error.into());
                     }
                 }
                 result => return result.map_err(StoreError::from),
             }
         }
-        work(&self.session().await?).await.map_err(StoreError::from)
     }
 
     /// A key that is known, or that the database knows.

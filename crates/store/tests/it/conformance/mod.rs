@@ -11,6 +11,7 @@ pub(crate) mod fields;
 pub(crate) mod random_changes;
 pub(crate) mod replay;
 pub(crate) mod tenant;
+pub(crate) mod values;
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
@@ -97,6 +98,7 @@ macro_rules! store_conformance {
                 owners_come_in_the_order_of_the_question_with_none_where_there_is_none,
                 an_address_is_of_one_kind,
                 an_address_is_looked_up_as_it_is_stored,
+                an_address_that_cannot_be_stored_is_nobodys,
                 a_contact_can_give_up_one_address_and_keep_the_others,
                 no_account_sees_anothers_addresses,
             }
