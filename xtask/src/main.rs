@@ -3,6 +3,7 @@
 //! This file reads the command line; each task has a file of its own, and [`shell`] is how they
 //! run other programs.
 
+mod bench;
 mod generate;
 mod schemathesis;
 mod server;
@@ -18,6 +19,7 @@ const HELP: &str = "\
 cargo xtask <task>
 
   test [step…]              run every check, or only the steps named
+  bench [--quick]           measure speed and write docs/benchmarks.md
   setup                     install the tools the checks need, where they are missing
   schemathesis [-- arg…]    run the API fuzzing alone; what follows -- goes to `schemathesis run`
   openapi                   write openapi.json
@@ -43,6 +45,7 @@ fn dispatch(args: &[String]) -> Result<()> {
     };
     match (task, rest) {
         ("test", steps) => test::run(steps),
+        ("bench", args) => bench::run(args),
         ("setup", []) => setup::run(),
         ("schemathesis", []) => schemathesis::run(&[]),
         ("schemathesis", [dashes, extra @ ..]) if dashes == "--" => schemathesis::run(extra),

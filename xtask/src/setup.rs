@@ -26,6 +26,18 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Installs what only the bench needs.
+pub(crate) fn bench() -> Result<()> {
+    let why = "the bench makes its load with it";
+    ensure(&["wrk"], why, || {
+        shell::probe(shell::command("sh").args(["-c", "command -v wrk"])).is_some()
+    })?;
+    ensure(&["postgresql"], why, || works(Path::new("pgbench")) && works(Path::new("psql")))?;
+    ensure(&["util-linux"], "the bench keeps server and load apart with it", || {
+        works(Path::new("taskset"))
+    })
+}
+
 /// The pinned cargo-deny: ours, or else the one on the PATH.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     let ours = tools().join("bin").join("cargo-deny");

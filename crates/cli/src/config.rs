@@ -48,6 +48,12 @@ pub(crate) struct Config {
     #[config(layer_attr(arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")))]
     pub(crate) database_pooled: bool,
 
+    /// Replica of that database, for reads that may be a little old: rows of contacts, and what
+    /// indexes are loaded from. What it lacks is read from the database itself.
+    #[config(env = "MEISHI_DATABASE_REPLICA_URL")]
+    #[config(layer_attr(arg(long, value_name = "URL")))]
+    pub(crate) database_replica: Option<Secret>,
+
     /// Address that Prometheus metrics are served on under /metrics; off when not set. Nobody is
     /// asked for a key there, so keep it from the outside.
     #[config(env = "MEISHI_METRICS_LISTEN")]
@@ -97,11 +103,13 @@ impl Config {
             "{} connections to the database are too few; set database_connections to 2 or more",
             self.database_connections
         );
+        let replica = self.database_replica.as_ref();
         let options = PostgresOptions {
             connections: self.database_connections,
             pooled: self.database_pooled,
+            replica: replica.map(|Secret(url)| DatabaseUrl::parse(url)).transpose()?,
         };
-        Ok(Place::Postgres(Box::new(DatabaseUrl::parse(url)?), options))
+        Ok(Place::Postgres(Box::new(DatabaseUrl::parse(url)?), Box::new(options)))
     }
 }
 
@@ -125,8 +133,9 @@ impl FromStr for Secret {
 }
 
 /// The flags whose value may hold a password, and the variables that mean the same.
-const SECRET_FLAGS: [(&str, &str); 3] = [
+const SECRET_FLAGS: [(&str, &str); 4] = [
     ("--database", "MEISHI_DATABASE_URL"),
+    ("--database-replica", "MEISHI_DATABASE_REPLICA_URL"),
     ("--from", "MEISHI_COPY_FROM"),
     ("--to", "MEISHI_COPY_TO"),
 ];

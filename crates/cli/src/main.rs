@@ -4,7 +4,10 @@
 //! takes a command to the store or to the server that holds it.
 
 mod accounts;
+mod backup;
 mod config;
+mod copy;
+mod doctor;
 mod inboxes;
 mod init;
 mod keys;
@@ -12,6 +15,7 @@ mod logging;
 mod openapi;
 mod operator;
 mod place;
+mod restore;
 mod serve;
 mod table;
 
@@ -42,6 +46,17 @@ enum Command {
     /// List, make, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Copy the embedded database into a new file, service running or not.
+    Backup(backup::Args),
+    /// Make a data directory's database from a backup.
+    Restore(restore::Args),
+    /// Check the database and say what to do; fail if something is wrong.
+    Doctor(doctor::Args),
+    /// Copy a whole database into another one, between SQLite and PostgreSQL either way.
+    ///
+    /// It goes on where it was when it is run again after it broke off, and compares the two at
+    /// the end.
+    Copy(copy::Args),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
     /// About the configuration.
@@ -51,7 +66,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match config::hide_passwords().and_then(|()| run(Cli::parse().command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("meishi: {error:#}");
             ExitCode::FAILURE
@@ -60,16 +75,21 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Accounts(command) => accounts::run(command).await,
         Command::Inboxes(command) => inboxes::run(command).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args),
+        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Copy(args) => copy::run(args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&command),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

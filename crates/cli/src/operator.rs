@@ -56,7 +56,7 @@ async fn open(place: &Place) -> Result<App, OpenError> {
             Arc::new(SqliteStore::open(DataDirectory::hold(path)?, &database_id)?)
         }
         Place::Postgres(url, options) => {
-            Arc::new(PostgresStore::open(url, *options, &database_id).await?)
+            Arc::new(PostgresStore::open(url, options, &database_id).await?)
         }
     };
     Ok(App::new(store, Arc::new(SystemClock), Arc::new(SystemRng)))

@@ -10,7 +10,7 @@ pub(crate) enum Place {
     /// A data directory, held by one process.
     Directory(PathBuf),
     /// A database that several servers may share.
-    Postgres(Box<DatabaseUrl>, PostgresOptions),
+    Postgres(Box<DatabaseUrl>, Box<PostgresOptions>),
 }
 
 impl fmt::Display for Place {

@@ -166,14 +166,10 @@ async fn serving(app: &App, place: &Place) -> anyhow::Result<String> {
     for account in &accounts {
         contacts += app.store.counts(account.id).await?.map_or(0, |counts| counts.contacts);
     }
-    let plural = |number: i64, noun: &str| match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    };
     Ok(format!(
         "serving {} with {} from {place}\n",
-        plural(i64::try_from(accounts.len())?, "account"),
-        plural(contacts, "contact")
+        table::plural(i64::try_from(accounts.len())?, "account"),
+        table::plural(contacts, "contact")
     ))
 }
 

@@ -33,6 +33,29 @@ pub(crate) fn print_reply(reply: &Value, json: bool) -> anyhow::Result<()> {
     }
 }
 
+/// A number of things.
+pub(crate) fn plural(number: i64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// What a database holds, in half a sentence, by the members of a reply.
+pub(crate) fn contents(reply: &Value) -> String {
+    let number = |name: &str| reply.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let last = match reply.get("last_event_at") {
+        Some(Value::String(at)) => format!(", the last of {at}"),
+        _ => String::new(),
+    };
+    format!(
+        "{}, {}, {}{last}",
+        plural(number("accounts"), "account"),
+        plural(number("contacts"), "contact"),
+        plural(number("events"), "event"),
+    )
+}
+
 fn render(rows: &[&Map<String, Value>]) -> String {
     let Some(first) = rows.first() else { return "none\n".to_owned() };
     let header: Vec<String> = first.keys().map(|key| key.to_uppercase()).collect();
@@ -54,7 +77,7 @@ fn render(rows: &[&Map<String, Value>]) -> String {
 
 /// A value as a table shows it. Names come from outside, so that control characters are shown,
 /// not sent to the terminal.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -83,6 +83,10 @@ pub const REQUEST_ID_BYTES: usize = 128;
 pub const FAULTS_PER_FIELD: usize = 10;
 /// Bytes of one command on the control socket, and of its answer.
 pub const CONTROL_BYTES: u64 = 4 * 1024 * 1024;
+/// Accounts that one check of `meishi doctor` tells of one by one.
+pub const FINDINGS_PER_CHECK: usize = 20;
+/// Bytes that should be free on the disk of the embedded database; `meishi doctor` warns below.
+pub const FREE_BYTES: u64 = 1 << 30;
 
 // The writer: 503 `busy` when the queue is full.
 

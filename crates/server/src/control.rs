@@ -5,7 +5,7 @@
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use meishi_contacts::{
@@ -102,6 +102,13 @@ pub enum Command {
         /// Which key.
         id: KeyId,
     },
+    /// Writes a backup.
+    Backup {
+        /// The new file, by its absolute path: the server has a working directory of its own.
+        path: PathBuf,
+    },
+    /// Looks whether data directory and database are as they must be.
+    Doctor,
 }
 
 /// Why a command was not done: one sentence.
@@ -166,6 +173,8 @@ pub async fn execute(app: &App, command: Command) -> Reply {
         Command::RevokeKey { account, id } => {
             change(app, account, |_| Change::RevokeKey { id }).await
         }
+        Command::Backup { path } => backup(app, &path).await,
+        Command::Doctor => Ok(json!(app.store.examine(app.clock.now()).await.map_err(refuse)?)),
     }
 }
 
@@ -238,7 +247,9 @@ pub async fn send(path: &Path, command: &Command) -> std::io::Result<Reply> {
     line.push(b'\n');
     stream.write_all(&line).await?;
     let mut reply = String::new();
-    stream.take(CONTROL_BYTES).read_line(&mut reply).await?;
+    if stream.take(CONTROL_BYTES).read_line(&mut reply).await? == 0 {
+        return Err(std::io::Error::other("it ended before it had an answer"));
+    }
     Ok(serde_json::from_str(&reply)?)
 }
 
@@ -267,6 +278,21 @@ async fn list_accounts(app: &App) -> Reply {
         }));
     }
     Ok(rows.into())
+}
+
+async fn backup(app: &App, path: &Path) -> Reply {
+    if !path.is_absolute() {
+        return Err(Refusal("the path of the backup must be absolute".into()));
+    }
+    let written = app.store.backup(path).await.map_err(|error| Refusal(error.to_string()))?;
+    Ok(json!({
+        "path": path,
+        "bytes": written.bytes,
+        "accounts": written.contents.accounts,
+        "contacts": written.contents.contacts,
+        "events": written.contents.events,
+        "last_event_at": written.contents.last_event_at.map(rfc3339),
+    }))
 }
 
 /// Does one change as the operator, and tells the secret where it made one.

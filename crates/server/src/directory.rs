@@ -185,7 +185,13 @@ async fn catch_up(
         }
     }
     if index.is_none() {
-        *index = Some(load(&*store, account).await?);
+        let mut loaded = load(&*store, account).await?;
+        // The rows may have come from a replica that lags.
+        if !follow(&*store, account, &mut loaded, head).await? {
+            let reason = format!("the events of {account} do not fit its contacts");
+            return Err(StoreError::Internal(reason));
+        }
+        *index = Some(loaded);
     }
     Ok(index.downgrade())
 }

@@ -71,6 +71,19 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether it is about an API key.
+    pub const fn is_of_a_key(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateKey(_)
+                | Self::UpdateKey { .. }
+                | Self::RotateKey { .. }
+                | Self::RevokeKey { .. }
+        )
+    }
+}
+
 /// A contact with the channels that it was read with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContactRecord {

@@ -152,4 +152,15 @@ pub enum OpenError {
         /// What they say.
         reason: String,
     },
+    /// The database is half a copy.
+    #[error(
+        "the database {database} holds an unfinished copy; run `meishi copy` again to finish it"
+    )]
+    Unfinished {
+        /// Which one.
+        database: String,
+    },
+    /// What is to be copied, or where to, is no database.
+    #[error("give --database sqlite:DIR or a URL that begins with postgres:// or postgresql://")]
+    UnknownPlace,
 }

@@ -9,12 +9,17 @@
 //! rows that are new to an implementation's `load.rs` and `save.rs`, a conformance test for each
 //! promise.
 
+mod backup;
 mod change;
 mod context;
+pub mod copy;
 mod error;
+pub mod examine;
 mod ledger;
 pub mod postgres;
 pub mod sqlite;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -24,9 +29,11 @@ use meishi_contacts::{
 };
 
 pub use crate::{
+    backup::{Backup, BackupError, Contents},
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
     context::{Context, Idempotency, Include, NewAccount},
     error::{OpenError, StoreError},
+    examine::Finding,
     postgres::{DatabaseUrl, PostgresOptions, PostgresStore},
     sqlite::{DataDirectory, SqliteStore},
 };
@@ -176,6 +183,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which database this is.
     async fn database(&self) -> Result<Database, StoreError>;
+
+    /// Looks whether what must be true of the data is: [`examine::CHECKS`] and what the database
+    /// alone knows, all at one moment, while changes go on. `now` is what the clock shows.
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError>;
+
+    /// Writes a copy of the database as of one moment into a new file, while changes go on: what
+    /// was answered before the call is in it. On disk when it returns `Ok`; otherwise there is
+    /// nothing of that name. A store that is backed up otherwise answers
+    /// [`BackupError::Unsupported`].
+    async fn backup(&self, file: &Path) -> Result<Backup, BackupError>;
 
     /// Whether reads and writes get through.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -10,7 +10,8 @@ const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 
 /// Every command that opens the data directory is refused with a sentence that has these parts.
 fn all_refused(place: &Place, parts: &[&str]) {
-    for args in [&SERVE[..], &["init", "--json"], &["keys", "list"]] {
+    for args in [&SERVE[..], &["init", "--json"], &["keys", "list"], &["doctor"], &["backup", "x"]]
+    {
         refused(place, args, parts);
     }
 }

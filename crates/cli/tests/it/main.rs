@@ -14,8 +14,11 @@
     reason = "a test that meets what it does not expect is to stop there"
 )]
 
+mod backup;
 mod client;
+mod copy;
 mod crash;
+mod doctor;
 mod failures;
 mod help;
 mod metrics;

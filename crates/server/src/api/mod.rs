@@ -29,7 +29,7 @@ pub(crate) fn unexpected(outcome: &Outcome) -> ApiError {
 }
 
 /// A time as what is new in v2 shows it: RFC 3339, UTC.
-pub(crate) fn rfc3339(at: UnixMillis) -> String {
+pub fn rfc3339(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 

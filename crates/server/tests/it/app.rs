@@ -51,7 +51,7 @@ async fn open_store() -> (Arc<dyn Store>, Place) {
     if env!("CARGO_CRATE_NAME") == "postgres" {
         let database = Cluster::shared().create_database();
         let url = DatabaseUrl::parse(database.url()).unwrap();
-        let store = PostgresStore::open(&url, PostgresOptions::default(), id).await.unwrap();
+        let store = PostgresStore::open(&url, &PostgresOptions::default(), id).await.unwrap();
         return (Arc::new(store), Place::Postgres { _held: database });
     }
     let directory = tempfile::tempdir().unwrap();

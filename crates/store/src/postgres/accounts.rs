@@ -1,9 +1,11 @@
 //! Accounts, their counters, and the database's own identity.
 
+use futures::FutureExt;
 use meishi_contacts::{AccountId, Seq, UnixMillis};
 use tokio_postgres::Row;
 
 use super::{
+    doubt,
     error::Error,
     lock,
     row::column,
@@ -33,11 +35,40 @@ statements! {
 }
 
 /// Makes an account with its first channel and key. Accounts are made one after the other, so that
-/// only one can be the first.
+/// only one can be the first. Where the connection is lost before COMMIT was sent, nothing was
+/// written, and it is tried again.
 pub(super) async fn create(
     sessions: &Sessions,
     new: &NewAccount,
 ) -> Result<Option<CreatedAccount>, StoreError> {
+    let mut tries = sessions.tries();
+    loop {
+        match try_create(sessions, new).await {
+            Err(Failure::Lost(_)) if tries.again() => {}
+            Err(Failure::Lost(error) | Failure::Other(error)) => return Err(error),
+            Ok(created) => return Ok(created),
+        }
+    }
+}
+
+/// Why no account was made.
+enum Failure {
+    /// The connection is gone; nothing was written.
+    Lost(StoreError),
+    Other(StoreError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = if error.is_lost() { Self::Lost } else { Self::Other };
+        kind(error.into())
+    }
+}
+
+async fn try_create(
+    sessions: &Sessions,
+    new: &NewAccount,
+) -> Result<Option<CreatedAccount>, Failure> {
     let session = sessions.get().await?;
     let rows = match insert(sessions, &session, new).await {
         Ok(Some(rows)) => rows,
@@ -50,15 +81,17 @@ pub(super) async fn create(
             return Err(error.into());
         }
     };
-    if let Err(error) = session.batch(super::lanes::COMMIT).await {
-        let lost = error.is_lost();
-        session.give_up();
-        if !lost {
+    if let Err(error) = session.commit().await {
+        if !error.is_lost() {
+            session.roll_back().await;
             return Err(error.into());
         }
+        session.give_up();
         tracing::warn!(%error, "the commit of a new account is in doubt");
-        if !is_made(sessions, new).await.map_err(|error| StoreError::InDoubt(error.to_string()))? {
-            return Err(error.into());
+        match doubt::took_place(|| is_made(sessions, new).boxed()).await {
+            Some(true) => {}
+            Some(false) => return Err(error.into()),
+            None => return Err(Failure::Other(StoreError::InDoubt(error.to_string()))),
         }
     }
     Ok(Some(rows.created()))
@@ -69,7 +102,7 @@ async fn insert(
     session: &Session,
     new: &NewAccount,
 ) -> Result<Option<AccountRows>, Error> {
-    session.batch(&sessions.begin()).await?;
+    session.begin(&sessions.begin()).await?;
     session.query(LOCK, &[&lock::ACCOUNTS]).await?;
     if new.only_first && session.query_opt(ANY_ACCOUNT, &[]).await?.is_some() {
         return Ok(None);
@@ -87,7 +120,7 @@ async fn insert(
 async fn is_made(sessions: &Sessions, new: &NewAccount) -> Result<bool, Error> {
     let session = sessions.get().await?;
     let found = async {
-        session.batch(&sessions.begin()).await?;
+        session.begin(&sessions.begin()).await?;
         session.query(LOCK, &[&lock::ACCOUNTS]).await?;
         session.query_opt(HAS_KEY, &[&new.key.api_key]).await
     };

@@ -5,10 +5,12 @@
 
 mod failure;
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod tests;
 mod tls;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use tokio::task::JoinHandle;
@@ -70,10 +72,10 @@ const ENCODED: AsciiSet = CONTROLS
     .add(b'=');
 
 /// Where a PostgreSQL database is and how it is reached: a `postgres://` URL, understood as libpq
-/// does (client certificates apart). `Display` and `Debug` leave the password out.
+/// does (client certificates apart). `Display` and `Debug` leave the password out. Cheap to clone.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    config: Config,
+    config: Arc<Config>,
     tls: MakeRustlsConnect,
 }
 
@@ -106,7 +108,7 @@ impl DatabaseUrl {
         config.ssl_mode(tls.negotiated());
         let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = MakeRustlsConnect::new(tls.client_config(direct)?);
-        Ok(Self { config, tls })
+        Ok(Self { config: Arc::new(config), tls })
     }
 
     /// What a pool makes its connections of, with [`Self::tls`].

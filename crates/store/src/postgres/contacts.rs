@@ -134,7 +134,8 @@ pub(super) async fn owners(
     identities: impl Iterator<Item = &Identity>,
 ) -> Result<HashMap<Identity, ContactId>, Error> {
     let mut by_kind: HashMap<IdentityKind, Vec<&str>> = HashMap::new();
-    for identity in identities {
+    // Nobody holds an address with a NUL, and PostgreSQL takes no text with it.
+    for identity in identities.filter(|identity| !identity.value.contains('\0')) {
         by_kind.entry(identity.kind).or_default().push(&identity.value);
     }
     let asked = by_kind.iter().map(|(kind, values)| async move {

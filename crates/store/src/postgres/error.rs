@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::StoreError;
 
@@ -43,16 +43,13 @@ impl Error {
     pub(super) fn is_lost(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Postgres(error) => match error.code() {
-                Some(code) => {
-                    code.code().starts_with("08")
-                        || [
-                            SqlState::ADMIN_SHUTDOWN,
-                            SqlState::CRASH_SHUTDOWN,
-                            SqlState::CANNOT_CONNECT_NOW,
-                            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                        ]
-                        .contains(code)
+            Self::Postgres(error) => match error.as_db_error() {
+                // Whatever made the server end the session: a shutdown, an operator, a limit.
+                Some(refusal) => {
+                    let severity = refusal.parsed_severity();
+                    matches!(severity, Some(Severity::Fatal | Severity::Panic))
+                        || refusal.code().code().starts_with("08")
+                        || refusal.code().code().starts_with("57P0")
                 }
                 None => {
                     error.is_closed()

@@ -1,6 +1,6 @@
 //! Reads of API keys, and the note of a key's last use.
 
-use meishi_contacts::{AccountId, ApiKey, KeyId, SecretHash, StoredKey, UnixMillis};
+use meishi_contacts::{AccountId, ApiKey, KeyId, StoredKey, UnixMillis};
 
 use super::{error::Error, row, session::Session, statement::statements};
 
@@ -51,10 +51,14 @@ pub(super) async fn by_name(session: &Session, api_key: &str) -> Result<Option<S
 /// The key of a secret, present or previous.
 pub(super) async fn by_secret(
     session: &Session,
-    secret: &SecretHash,
+    hash: &[u8; 32],
 ) -> Result<Option<StoredKey>, Error> {
-    let hash = secret.0.as_slice();
-    session.query_opt(BY_SECRET, &[&hash]).await?.as_ref().map(row::stored_key).transpose()
+    session
+        .query_opt(BY_SECRET, &[&hash.as_slice()])
+        .await?
+        .as_ref()
+        .map(row::stored_key)
+        .transpose()
 }
 
 /// Those of the keys that there are, in no order.

@@ -11,7 +11,7 @@ use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::{FutureExt, join};
@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_postgres::types::ToSql;
 
 use super::{
-    accounts,
+    accounts, doubt,
     error::Error,
     load, row, save,
     session::{Session, Sessions},
@@ -33,15 +33,6 @@ use crate::{
     Applied, StoreError,
     ledger::{Call, Ledger, Needs, OutcomeKey, missing_account},
 };
-
-/// In a transaction that failed, COMMIT rolls back and is no error. The SELECT before it is one, and
-/// keeps the COMMIT from being run at all.
-pub(super) const COMMIT: &str = "SELECT 1; COMMIT";
-
-/// How long a lane tries to find out whether a commit took place.
-const DOUBT: Duration = Duration::from_secs(15);
-/// How long it waits between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
 
 statements! {
     EVENT(INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
@@ -185,11 +176,14 @@ impl Lanes {
     }
 
     /// Runs calls in one transaction. Where the connection is lost before COMMIT was sent, nothing
-    /// was written, and it is tried once more.
+    /// was written, and it is tried again: each connection of the pool may have ended unnoticed.
     async fn commit(&self, account: AccountId, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
-        match self.try_commit(account, calls).await {
-            Err(Failure::Lost(_)) => self.try_commit(account, calls).await,
-            result => result,
+        let mut tries = self.sessions.tries();
+        loop {
+            match self.try_commit(account, calls).await {
+                Err(Failure::Lost(_)) if tries.again() => {}
+                result => return result,
+            }
         }
     }
 
@@ -210,14 +204,14 @@ impl Lanes {
             session.roll_back().await;
             return Ok(written.0);
         };
-        let Err(error) = session.batch(COMMIT).await else { return Ok(answers) };
+        let Err(error) = session.commit().await else { return Ok(answers) };
         if !error.is_lost() {
             session.roll_back().await;
             return Err(error.into());
         }
         session.give_up();
         tracing::warn!(%account, %error, "a commit is in doubt");
-        match self.took_place(account, &trace).await {
+        match doubt::took_place(|| self.look_for(account, &trace).boxed()).await {
             Some(true) => Ok(answers),
             Some(false) => Err(Failure::Lost(error.into())),
             None => Err(Failure::InDoubt(error.to_string())),
@@ -238,7 +232,7 @@ impl Lanes {
         let begin = self.sessions.begin();
         let locked: [&(dyn ToSql + Sync); 1] = [&account.0];
         let (open, counters, loaded) = join!(
-            session.batch(&begin),
+            session.begin(&begin),
             session.query_opt(accounts::LOCK_COUNTERS, &locked),
             load::rows(session, account, &needs).boxed(),
         );
@@ -261,25 +255,12 @@ impl Lanes {
         Ok((answers, Some(Trace { event, outcome })))
     }
 
-    /// Whether a transaction was committed after all; `None` where that cannot be found out in
-    /// time. Waits for the account's lock, and so for the end of the transaction, if it is still
-    /// under way.
-    async fn took_place(&self, account: AccountId, trace: &Trace) -> Option<bool> {
-        let begun = Instant::now();
-        while begun.elapsed() < DOUBT {
-            match self.look_for(account, trace).await {
-                Ok(found) => return Some(found),
-                Err(error) => tracing::warn!(%account, %error, "a commit is still in doubt"),
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        None
-    }
-
+    /// Whether a transaction was committed after all. Waits for the account's lock, and so for the
+    /// end of the transaction, if it is still under way.
     async fn look_for(&self, account: AccountId, trace: &Trace) -> Result<bool, Error> {
         let session = self.sessions.get().await?;
         let found = async {
-            session.batch(&self.sessions.begin()).await?;
+            session.begin(&self.sessions.begin()).await?;
             session.query(accounts::LOCK_COUNTERS, &[&account.0]).await?;
             if let Some(event) = &trace.event {
                 let row = session.query_opt(EVENT, &[&account.0, &event.seq.0]).await?;

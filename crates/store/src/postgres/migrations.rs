@@ -3,7 +3,7 @@
 //! To change it: add `migrations/postgres/NNNN_what.sql` and its line to `MIGRATIONS`. A migration
 //! that was released is never edited.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, IsolationLevel};
 
 use super::{
     connect::{self, DatabaseUrl},
@@ -20,8 +20,13 @@ const SCHEMA: &str = "CREATE TABLE meishi_schema (
   version bigint NOT NULL
 )";
 
+/// The newest schema that this version knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Makes or migrates the tables. `database_id` is the identity of a database that is empty yet.
-pub(super) async fn run(
+pub(crate) async fn run(
     client: &mut Client,
     url: &DatabaseUrl,
     database_id: &str,
@@ -40,7 +45,9 @@ async fn run_all(
     // Servers that start together need not wait for each other when there is nothing to do.
     let mut found = version(client).await.map_err(failed)?;
     if found < known {
-        let transaction = client.transaction().await.map_err(failed)?;
+        // What others did while it waited for the lock must be seen, whatever is the default here.
+        let begin = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+        let transaction = begin.start().await.map_err(failed)?;
         let wait = format!("SELECT pg_advisory_xact_lock({})", lock::SCHEMA);
         transaction.batch_execute(&wait).await.map_err(failed)?;
         found = version(&transaction).await.map_err(failed)?;
@@ -104,4 +111,41 @@ async fn migrate(
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use meishi_test_postgres::Cluster;
+
+    use super::*;
+
+    const FIRST: &str = "CREATE TABLE databases (one bigint, id text, epoch bigint)";
+    const SECOND: &str = "ALTER TABLE databases ADD COLUMN note text DEFAULT 'new'";
+
+    async fn note(client: &Client) -> Option<String> {
+        let row = client.query_one("SELECT id, to_jsonb(d)->>'note' FROM databases d", &[]).await;
+        let row = row.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "a");
+        row.get(1)
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_keeps_the_rows_and_one_that_fails_leaves_all_as_it_was() {
+        let database = Cluster::shared().create_database();
+        let url = DatabaseUrl::parse(database.url()).unwrap();
+        let (mut client, _connection) = url.connect().await.unwrap();
+        run_all(&["no such statement"], &mut client, &url, "a").await.unwrap_err();
+        assert_eq!(version(&client).await.unwrap(), 0);
+
+        run_all(&[FIRST], &mut client, &url, "a").await.unwrap();
+        let failure = run_all(&[FIRST, SECOND, "no such statement"], &mut client, &url, "b").await;
+        assert!(matches!(failure, Err(OpenError::Failed { .. })), "{failure:?}");
+        assert_eq!((version(&client).await.unwrap(), note(&client).await), (1, None));
+
+        run_all(&[FIRST, SECOND], &mut client, &url, "c").await.unwrap();
+        let upgraded = (version(&client).await.unwrap(), note(&client).await);
+        assert_eq!(upgraded, (2, Some("new".to_owned())));
+        let old = run_all(&[FIRST], &mut client, &url, "d").await;
+        assert!(matches!(old, Err(OpenError::Newer { found: 2, known: 1, .. })), "{old:?}");
+    }
 }

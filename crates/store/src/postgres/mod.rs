@@ -7,61 +7,73 @@
 mod accounts;
 mod connect;
 mod contacts;
+mod doubt;
 mod error;
 mod events;
+mod examine;
 mod inboxes;
+mod key_cache;
 mod keys;
 mod lanes;
 #[cfg(test)]
 mod lint;
 mod load;
-mod lock;
-mod migrations;
+pub(crate) mod lock;
+pub(crate) mod migrations;
 mod row;
 mod save;
 mod session;
 mod snapshot;
 mod statement;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis,
+    StoredKey, UnixMillis, limits::READ_ROWS,
 };
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
+    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
 };
 
 pub use connect::DatabaseUrl;
+pub(crate) use connect::{check_server, open_error};
 use error::Error;
+use key_cache::{By, KeyCache};
 use lanes::Lanes;
 use session::{Session, Sessions};
 
 /// How a server uses its database.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// Connections at most; half of them, rounded down, may write at once.
     pub connections: usize,
     /// The URL leads to a pooler that hands connections out for a transaction each, as PgBouncer
     /// does in transaction mode: nothing is prepared.
     pub pooled: bool,
+    /// A replica of the database, for what may be a little old: rows of contacts, and the snapshots
+    /// that indexes are loaded from. What it lacks, and everything while it is away, is read from
+    /// the database itself.
+    pub replica: Option<DatabaseUrl>,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 10, pooled: false }
+        Self { connections: 10, pooled: false, replica: None }
     }
 }
 
 /// A [`Store`] on PostgreSQL.
 pub struct PostgresStore {
     sessions: Sessions,
+    /// The replica's.
+    lagging: Option<Sessions>,
     lanes: Arc<Lanes>,
+    key_cache: KeyCache,
 }
 
 impl PostgresStore {
@@ -69,26 +81,37 @@ impl PostgresStore {
     /// a database that is empty yet.
     pub async fn open(
         url: &DatabaseUrl,
-        options: PostgresOptions,
+        options: &PostgresOptions,
         database_id: &str,
     ) -> Result<Self, OpenError> {
         let (mut client, connection) = url.connect().await?;
         let opened = async {
             connect::check_server(url, &client).await?;
             migrations::run(&mut client, url, database_id).await?;
-            let synchronous = is_asynchronous(&client).await;
-            synchronous.map_err(|error| connect::open_error(url, &error))
+            crate::copy::refuse_unfinished_postgres(url, &client).await?;
+            let failed = |error| connect::open_error(url, &error);
+            let asynchronous = is_asynchronous(&client).await.map_err(failed)?;
+            if let Some(replica) = &options.replica {
+                check_replica(&client, url, replica).await?;
+            }
+            Ok(asynchronous)
         };
-        let opened = opened.await;
+        let opened: Result<bool, OpenError> = opened.await;
         drop(client);
         connection.abort();
+        let asynchronous = opened?;
         let connections = options.connections.max(2);
-        let sessions =
-            Sessions::new(url, connections, options.pooled, opened?).map_err(|error| {
-                OpenError::Failed { database: url.to_string(), reason: error.to_string() }
-            })?;
+        let pool = |url: &DatabaseUrl| {
+            let sessions = Sessions::new(url, connections, options.pooled, asynchronous);
+            sessions.map_err(|error| OpenError::Failed {
+                database: url.to_string(),
+                reason: error.to_string(),
+            })
+        };
+        let sessions = pool(url)?;
+        let lagging = options.replica.as_ref().map(pool).transpose()?;
         let lanes = Lanes::new(sessions.clone(), connections / 2);
-        Ok(Self { sessions, lanes })
+        Ok(Self { sessions, lagging, lanes, key_cache: KeyCache::default() })
     }
 
     /// Runs a read. A connection that turns out to be gone is no failure yet: it is read again on
@@ -98,19 +121,63 @@ impl PostgresStore {
         T: Send,
         F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, Error>> + Send + Sync,
     {
-        for _ in 0..self.sessions.max_size() {
+        let mut tries = self.sessions.tries();
+        loop {
             let session = self.session().await?;
             match work(&session).await {
                 Err(error) if error.is_lost() => {
                     session.give_up();
-                    if matches!(error, Error::Timeout) {
+                    if !tries.again() {
                         return Err(error.into());
                     }
                 }
                 result => return result.map_err(StoreError::from),
             }
         }
-        work(&self.session().await?).await.map_err(StoreError::from)
+    }
+
+    /// A key that is known, or that the database knows.
+    async fn key(&self, by: By) -> Result<Option<StoredKey>, StoreError> {
+        let begun = match self.key_cache.get(&by) {
+            Ok(_) if self.sessions.is_closed() => return Err(closed()),
+            Ok(key) => return Ok(Some(key)),
+            Err(begun) => begun,
+        };
+        let asked = Arc::new(by.clone());
+        let found = self
+            .read(move |session| {
+                let asked = Arc::clone(&asked);
+                async move {
+                    match &*asked {
+                        By::Name(name) => keys::by_name(session, name).await,
+                        By::Secret(hash) => keys::by_secret(session, hash).await,
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        if let Some(key) = &found {
+            self.key_cache.keep(by, key, begun);
+        }
+        Ok(found)
+    }
+
+    /// Reads contacts from the replica, where there is one and it answers.
+    async fn lagging_contacts(
+        &self,
+        account: AccountId,
+        ids: &[ContactId],
+        include: Include,
+    ) -> Vec<ContactRecord> {
+        let Some(lagging) = &self.lagging else { return Vec::new() };
+        let read = async {
+            let session = lagging.get().await?;
+            contacts::records(&session, account, ids, include).await
+        };
+        read.await.unwrap_or_else(|error: Error| {
+            tracing::warn!(%error, "the replica does not answer; the database does instead");
+            Vec::new()
+        })
     }
 
     async fn session(&self) -> Result<Session, StoreError> {
@@ -119,6 +186,33 @@ impl PostgresStore {
         }
         Ok(self.sessions.get().await?)
     }
+}
+
+/// Refuses a replica that is one of another database.
+async fn check_replica(
+    client: &tokio_postgres::Client,
+    url: &DatabaseUrl,
+    replica: &DatabaseUrl,
+) -> Result<(), OpenError> {
+    let identity = "SELECT id, epoch FROM databases";
+    let (other, connection) = replica.connect().await?;
+    let there = other.query_typed(identity, &[]).await;
+    drop(other);
+    connection.abort();
+    let there = there.map_err(|error| connect::open_error(replica, &error))?;
+    let here = client.query_typed(identity, &[]).await;
+    let here = here.map_err(|error| connect::open_error(url, &error))?;
+    let identity = |rows: &[tokio_postgres::Row]| -> Option<(String, i64)> {
+        rows.first().and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?)))
+    };
+    if identity(&here) == identity(&there) {
+        return Ok(());
+    }
+    Err(OpenError::Unsuitable {
+        database: replica.to_string(),
+        reason: format!("it is no replica of {url}"),
+        remedy: "correct --database-replica".into(),
+    })
 }
 
 /// Whether a commit is not on disk by default here; it is asked for then.
@@ -148,7 +242,12 @@ impl Store for PostgresStore {
         if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
             return Err(StoreError::TooManyChanges);
         }
-        self.lanes.call(Call { cx, changes, atomic }).await
+        let changes_keys = changes.iter().any(Change::is_of_a_key);
+        let applied = self.lanes.call(Call { cx, changes, atomic }).await;
+        if changes_keys {
+            self.key_cache.forget();
+        }
+        applied
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
@@ -161,22 +260,17 @@ impl Store for PostgresStore {
         id: KeyId,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.read(move |session| keys::touch(session, account, id, at).boxed()).await
+        let touched = self.read(move |session| keys::touch(session, account, id, at).boxed()).await;
+        self.key_cache.forget();
+        touched
     }
 
     async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
-        let api_key: Arc<str> = api_key.into();
-        self.read(move |session| {
-            let api_key = Arc::clone(&api_key);
-            async move { keys::by_name(session, &api_key).await }.boxed()
-        })
-        .await
+        self.key(By::Name(api_key.to_owned())).await
     }
 
     async fn key_by_secret(&self, secret: &SecretHash) -> Result<Option<StoredKey>, StoreError> {
-        let secret = *secret;
-        self.read(move |session| async move { keys::by_secret(session, &secret).await }.boxed())
-            .await
+        self.key(By::Secret(secret.0)).await
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
@@ -202,15 +296,26 @@ impl Store for PostgresStore {
         ids: &[ContactId],
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let ids = ids.get(..READ_ROWS).unwrap_or(ids);
+        let known = self.lagging_contacts(account, ids, include).await;
+        let is_missing = |id: &&ContactId| known.iter().all(|record| record.contact.id != **id);
+        let missing: Arc<[ContactId]> = ids.iter().filter(is_missing).copied().collect();
+        if missing.is_empty() {
+            return Ok(known);
         }
-        let ids: Arc<[ContactId]> = ids.into();
-        self.read(move |session| {
-            let ids = Arc::clone(&ids);
-            async move { contacts::records(session, account, &ids, include).await }.boxed()
-        })
-        .await
+        let fresh = self
+            .read(move |session| {
+                let missing = Arc::clone(&missing);
+                async move { contacts::records(session, account, &missing, include).await }.boxed()
+            })
+            .await?;
+        if known.is_empty() {
+            return Ok(fresh);
+        }
+        let record = |id: &ContactId| {
+            known.iter().chain(&fresh).find(|record| record.contact.id == *id).cloned()
+        };
+        Ok(ids.iter().filter_map(record).collect())
     }
 
     async fn owners(
@@ -250,11 +355,33 @@ impl Store for PostgresStore {
     }
 
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {
+        if let Some(lagging) = &self.lagging {
+            match snapshot::open(lagging, account).await {
+                // A replica that has not heard of the account yet has nothing to give.
+                Ok(snapshot) if snapshot.seq > Seq::default() => return Ok(snapshot),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the replica gives no snapshot"),
+            }
+        }
+        if self.sessions.is_closed() {
+            return Err(closed());
+        }
         snapshot::open(&self.sessions, account).await
     }
 
     async fn database(&self) -> Result<Database, StoreError> {
         self.read(|session| accounts::database(session).boxed()).await
+    }
+
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
+        let session = self.session().await?;
+        let findings = examine::all(&session, now).await;
+        session.roll_back().await;
+        Ok(findings?)
+    }
+
+    async fn backup(&self, _file: &Path) -> Result<Backup, BackupError> {
+        Err(BackupError::Unsupported)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -268,5 +395,8 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.lanes.close().await;
         self.sessions.close();
+        if let Some(lagging) = &self.lagging {
+            lagging.close();
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Connections: a pool of them, and one that statements are run on.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
@@ -13,9 +16,16 @@ use super::{connect::DatabaseUrl, error::Error, statement::Statement};
 /// How long a caller waits for a connection that is free, or for a new one.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// How long lost connections are replaced by others for one call.
+const TRYING: Duration = Duration::from_secs(5);
+
 /// How long a statement may take before its connection is given up. The server's own limits are
 /// below it.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// In a transaction that failed, COMMIT rolls back and is no error. The SELECT before it is one, and
+/// keeps the COMMIT from being run at all.
+const COMMIT: &str = "SELECT 1; COMMIT";
 
 /// What every connection is set to. A lane that is stuck lets go of its account within seconds: a
 /// server that froze amid a transaction is put out before those who wait for its lock give up.
@@ -74,7 +84,8 @@ impl Sessions {
 
     /// A connection that nobody else uses.
     pub(super) async fn get(&self) -> Result<Session, Error> {
-        Ok(Session { client: self.pool.get().await?, pooled: self.pooled })
+        let client = Some(self.pool.get().await?);
+        Ok(Session { client, pooled: self.pooled, in_transaction: AtomicBool::new(false) })
     }
 
     /// The statements that begin a lane's transaction.
@@ -92,14 +103,30 @@ impl Sessions {
         self.pool.close();
     }
 
-    /// How many connections there are at most.
-    pub(super) fn max_size(&self) -> usize {
-        self.pool.status().max_size
+    /// How often something can be tried again whose connection was lost.
+    pub(super) fn tries(&self) -> Tries {
+        Tries { left: self.pool.status().max_size, begun: Instant::now() }
     }
 
     /// Whether the pool was closed.
     pub(super) fn is_closed(&self) -> bool {
         self.pool.is_closed()
+    }
+}
+
+/// What may still be tried: once for each connection of the pool, all of which may have ended
+/// unnoticed, unless that takes too long.
+pub(super) struct Tries {
+    left: usize,
+    begun: Instant,
+}
+
+impl Tries {
+    /// Whether there is one more.
+    pub(super) fn again(&mut self) -> bool {
+        let is_left = self.left > 0 && self.begun.elapsed() < TRYING;
+        self.left = self.left.saturating_sub(1);
+        is_left
     }
 }
 
@@ -109,10 +136,13 @@ fn settings(verb: &str, synchronous: bool) -> String {
     SETTINGS.into_iter().chain(durable).map(set).collect()
 }
 
-/// A connection.
+/// A connection. Dropped amid a transaction, as when a caller goes away, it is closed: the next one
+/// who got it from the pool would commit what was begun.
 pub(super) struct Session {
-    client: Object,
+    /// Gone once it is given up.
+    client: Option<Object>,
     pooled: bool,
+    in_transaction: AtomicBool,
 }
 
 impl Session {
@@ -123,16 +153,22 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         let Statement { sql, types } = statement;
+        let client = self.client()?;
         in_time(async {
             if self.pooled {
                 let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
-                self.client.query_typed(sql, &typed).await
+                client.query_typed(sql, &typed).await
             } else {
-                let prepared = self.client.prepare_typed_cached(sql, types).await?;
-                self.client.query(&prepared, parameters).await
+                let prepared = client.prepare_typed_cached(sql, types).await?;
+                client.query(&prepared, parameters).await
             }
         })
         .await
+    }
+
+    /// Runs a statement that may take as long as it needs.
+    pub(super) async fn query_slowly(&self, statement: &str) -> Result<Vec<Row>, Error> {
+        Ok(self.client()?.query_typed(statement, &[]).await?)
     }
 
     /// Runs a statement that returns one row at most.
@@ -153,9 +189,10 @@ impl Session {
         if self.pooled {
             return self.execute_planned(statement, parameters).await;
         }
+        let client = self.client()?;
         in_time(async {
-            let prepared = self.client.prepare_typed_cached(statement.sql, statement.types).await?;
-            self.client.execute(&prepared, parameters).await
+            let prepared = client.prepare_typed_cached(statement.sql, statement.types).await?;
+            client.execute(&prepared, parameters).await
         })
         .await
     }
@@ -168,7 +205,7 @@ impl Session {
     ) -> Result<u64, Error> {
         let Statement { sql, types } = statement;
         let typed: Vec<_> = parameters.iter().copied().zip(types.iter().cloned()).collect();
-        in_time(self.client.execute_typed(sql, &typed)).await
+        in_time(self.client()?.execute_typed(sql, &typed)).await
     }
 
     /// Prepares a statement, so that running it next sends it at once.
@@ -177,24 +214,55 @@ impl Session {
             return Ok(());
         }
         let Statement { sql, types } = statement;
-        in_time(self.client.prepare_typed_cached(sql, types)).await.map(drop)
+        in_time(self.client()?.prepare_typed_cached(sql, types)).await.map(drop)
     }
 
-    /// Runs statements without parameters.
-    pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
-        in_time(self.client.batch_execute(statements)).await
+    /// Begins a transaction, with statements that begin one.
+    pub(super) async fn begin(&self, statements: &str) -> Result<(), Error> {
+        self.in_transaction.store(true, Ordering::Relaxed);
+        self.batch(statements).await
+    }
+
+    /// Ends a transaction with its effects. After an error of a connection that is lost nobody
+    /// knows; after any other it is still to be rolled back.
+    pub(super) async fn commit(&self) -> Result<(), Error> {
+        self.batch(COMMIT).await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends a transaction without its effects. A connection on which that fails is given up.
     pub(super) async fn roll_back(self) {
-        if self.batch("ROLLBACK").await.is_err() {
-            self.give_up();
+        if self.batch("ROLLBACK").await.is_ok() {
+            self.in_transaction.store(false, Ordering::Relaxed);
         }
     }
 
     /// Closes the connection instead of returning it to the pool.
-    pub(super) fn give_up(self) {
-        drop(Object::take(self.client));
+    pub(super) fn give_up(mut self) {
+        self.close();
+    }
+
+    fn close(&mut self) {
+        drop(self.client.take().map(Object::take));
+    }
+
+    fn client(&self) -> Result<&Object, Error> {
+        let gone = || Error::NoConnection("it was given up".into());
+        self.client.as_ref().ok_or_else(gone)
+    }
+
+    /// Runs statements without parameters, none of which begins or ends a transaction.
+    pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
+        in_time(self.client()?.batch_execute(statements)).await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if *self.in_transaction.get_mut() {
+            self.close();
+        }
     }
 }
 

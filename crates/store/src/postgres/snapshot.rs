@@ -29,15 +29,15 @@ pub(super) async fn open(sessions: &Sessions, account: AccountId) -> Result<Snap
     let contacts = stream::unfold(reading, |mut reading| async {
         let slice = reading.slice().await.transpose()?;
         if slice.is_err() {
-            reading.give_up();
+            // After a failure there is no more.
+            reading.session = None;
         }
         Some((slice.map_err(StoreError::from), reading))
     });
     Ok(Snapshot { seq, count, contacts: contacts.boxed() })
 }
 
-/// A transaction that reads. Dropped before its end, it closes its connection rather than hand it
-/// to others amid the transaction.
+/// A transaction that reads.
 struct Reading {
     session: Option<Session>,
     account: AccountId,
@@ -47,7 +47,7 @@ struct Reading {
 impl Reading {
     async fn begin(&mut self) -> Result<(meishi_contacts::Seq, u64), Error> {
         let Some(session) = &self.session else { return Ok(Default::default()) };
-        session.batch(BEGIN).await?;
+        session.begin(BEGIN).await?;
         contacts::moment(session, self.account).await
     }
 
@@ -63,17 +63,5 @@ impl Reading {
             session.roll_back().await;
         }
         Ok(None)
-    }
-
-    fn give_up(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.give_up();
-        }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.give_up();
     }
 }

@@ -22,7 +22,14 @@ const APPLICATION_ID: i64 = 0x4d45_4953;
 
 /// Opens the writer's connection, making or migrating the database. Where there is a database of
 /// an older schema, a copy of it stays beside it as `meishi.db.schema-N`.
-pub(super) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+pub(crate) fn open(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
+    let connection = open_any(path, database_id)?;
+    crate::copy::refuse_unfinished_sqlite(&connection, path)?;
+    Ok(connection)
+}
+
+/// The same, also where it is half a copy.
+pub(crate) fn open_any(path: &Path, database_id: &str) -> Result<Connection, OpenError> {
     open_with(&MIGRATIONS, path, database_id)
 }
 
@@ -30,7 +37,7 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
     let not_writable = |reason: String| OpenError::NotWritable { path: path.to_owned(), reason };
     make_private(path).map_err(|error| not_writable(error.to_string()))?;
     let mut connection = Connection::open(path).map_err(|error| not_writable(error.to_string()))?;
-    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    let known = number(migrations);
     let found = schema(&connection, path)?;
     if found > known {
         return Err(OpenError::Newer { database: path.display().to_string(), found, known });
@@ -50,6 +57,48 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
             .map_err(|error| damaged(path, &error))?;
     }
     Ok(connection)
+}
+
+/// The schema's number that this version knows.
+pub(super) fn known() -> i64 {
+    number(&MIGRATIONS)
+}
+
+fn number(migrations: &[&str]) -> i64 {
+    i64::try_from(migrations.len()).unwrap_or(i64::MAX)
+}
+
+/// Opens a copy that is thrown away if anything fails: nothing is synced.
+pub(super) fn open_copy(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path).map_err(|error| damaged(path, &error))?;
+    match schema(&connection, path)? {
+        0 => return Err(OpenError::Foreign(path.to_owned())),
+        found if found > known() => {
+            return Err(OpenError::Newer {
+                database: path.display().to_string(),
+                found,
+                known: known(),
+            });
+        }
+        _ => {}
+    }
+    // A log that was copied with it is folded in, so that the file alone is whole.
+    let configured = connection.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
+    );
+    configured.map_err(|error| damaged(path, &error))?;
+    Ok(connection)
+}
+
+/// Brings a copy to the present schema.
+pub(super) fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found < known() {
+        // It has an id, so that it needs none.
+        migrate(connection, &MIGRATIONS, found, "")?;
+    }
+    Ok(())
 }
 
 /// Makes the file, for its owner only; SQLite gives its log the file's own mode.

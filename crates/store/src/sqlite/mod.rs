@@ -1,8 +1,9 @@
 //! The store inside the binary: one SQLite file, one writer thread, readers beside it.
 //!
 //! `writer.rs` groups calls into commits, `readers.rs` answers reads on the caller's thread,
-//! `directory.rs` and `migrations.rs` open the file. A call is `changes.rs`: `load.rs`, what the
-//! ledger decides, `save.rs`. The other files hold the statements of reads, one file a noun.
+//! `long_reads.rs` those that take seconds; `directory.rs` and `migrations.rs` open the file,
+//! `backup.rs` and `restore.rs` copy it. A call is `changes.rs`: `load.rs`, what the ledger
+//! decides, `save.rs`. The other files hold the statements of reads, one file a noun.
 
 /// Names a file's statements and lists them, so that a test can prepare each one.
 macro_rules! statements {
@@ -14,15 +15,20 @@ macro_rules! statements {
 }
 
 mod accounts;
+mod backup;
 mod changes;
 mod contacts;
 mod directory;
 mod events;
+mod examine;
 mod inboxes;
 mod keys;
 mod load;
-mod migrations;
+mod long_reads;
+pub(crate) mod migrations;
+mod partial;
 mod readers;
+mod restore;
 mod row;
 mod save;
 mod snapshot;
@@ -38,12 +44,14 @@ use meishi_contacts::{
 use rusqlite::Connection;
 
 use crate::{
-    Account, Applied, Change, ContactRecord, Context, Counts, CreatedAccount, Database, Include,
-    NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
+    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
 };
 
 pub use directory::DataDirectory;
+use long_reads::LongReads;
 use readers::Readers;
+pub use restore::{RestoreError, Restored, restore};
 use writer::Writer;
 
 /// A [`Store`] on one SQLite file.
@@ -51,6 +59,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    long_reads: LongReads,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
 }
@@ -66,7 +75,8 @@ impl SqliteStore {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        Ok(Self { path, writer, readers, _directory: directory })
+        let long_reads = LongReads::new(path.clone());
+        Ok(Self { path, writer, readers, long_reads, _directory: directory })
     }
 }
 
@@ -213,6 +223,17 @@ impl Store for SqliteStore {
         self.readers.read(accounts::database)
     }
 
+    async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
+        let path = self.path.clone();
+        let all = move |connection: &_| examine::all(connection, &path, now);
+        self.long_reads.run(move |connection| all(connection).map_err(|e| store_error(&e))).await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<Backup, BackupError> {
+        let file = file.to_owned();
+        self.long_reads.run(move |connection| backup::write(connection, &file)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))?;
         self.writer.call(|_| Ok(())).await
@@ -220,6 +241,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         // The writer closes last, and so leaves no log behind.
+        self.long_reads.close().await;
         self.readers.close();
         self.writer.close().await;
     }

@@ -1,7 +1,8 @@
 //! The stores, held to the contract of [`meishi_store::Store`].
 //!
 //! `conformance/` has one test for each promise of the contract and knows no implementation; each
-//! implementation has a file beside it that runs them on itself, and tests of its own.
+//! implementation has a directory beside it that runs them on itself, and tests of its own.
+//! `differential/` asks both implementations the same and compares.
 
 #![expect(
     clippy::expect_used,
@@ -12,5 +13,7 @@
 )]
 
 mod conformance;
+mod copy;
+mod differential;
 mod postgres;
 mod sqlite;

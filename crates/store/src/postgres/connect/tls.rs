@@ -198,7 +198,8 @@ impl ServerCertVerifier for Verifier {
 pub(super) fn reason(error: &Error) -> String {
     use CertificateError as Invalid;
     let words = match error {
-        Error::InvalidCertificate(Invalid::UnknownIssuer) => {
+        // The latter where another authority goes by the same name.
+        Error::InvalidCertificate(Invalid::UnknownIssuer | Invalid::BadSignature) => {
             "its certificate is not signed by one that is trusted"
         }
         Error::InvalidCertificate(

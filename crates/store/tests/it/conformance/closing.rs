@@ -38,6 +38,7 @@ pub(crate) async fn every_call_after_close_fails_as_unavailable(store: Arc<dyn S
     assert!(is_unavailable(&store.events(account, Seq(0), 10).await), "events");
     assert!(is_unavailable(&store.snapshot(account).await), "snapshot");
     assert!(is_unavailable(&store.database().await), "database");
+    assert!(is_unavailable(&store.examine(NOON).await), "examine");
 }
 
 pub(crate) async fn closing_twice_is_closing_once(store: Arc<dyn Store>) {

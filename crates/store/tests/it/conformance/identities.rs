@@ -64,6 +64,15 @@ pub(crate) async fn an_address_is_looked_up_as_it_is_stored(store: Arc<dyn Store
     assert_eq!(acme.owner(Identifier, "u").await, None);
 }
 
+pub(crate) async fn an_address_that_cannot_be_stored_is_nobodys(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let anna = acme.create(with_email("anna@example.com")).await.contact.id;
+    let asked = IdentityKind::ALL.map(|kind| identity(kind, "anna\0"));
+    let asked = [asked.as_slice(), &[identity(Email, "anna@example.com")]].concat();
+    let owners = store.owners(acme.account, &asked).await.unwrap();
+    assert_eq!(owners, [None, None, None, Some(anna)]);
+}
+
 pub(crate) async fn a_contact_can_give_up_one_address_and_keep_the_others(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let fields = ContactPatch {

@@ -3,12 +3,15 @@
 //! A test is an `async fn` of a store that nobody else uses. To add one: write it in the file of
 //! its noun and name it below; the compiler warns of a test that is named nowhere. `tenant.rs`
 //! and `fields.rs` are the words that tests are made of, `replay.rs` holds every account to its
-//! events after each test, `random_changes.rs` makes up what nobody thought of.
+//! events after each test, `random_changes.rs` makes up what nobody thought of, `damage.rs` is what
+//! an examination must find.
 
+pub(crate) mod damage;
 pub(crate) mod fields;
 pub(crate) mod random_changes;
 pub(crate) mod replay;
 pub(crate) mod tenant;
+pub(crate) mod values;
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
@@ -95,6 +98,7 @@ macro_rules! store_conformance {
                 owners_come_in_the_order_of_the_question_with_none_where_there_is_none,
                 an_address_is_of_one_kind,
                 an_address_is_looked_up_as_it_is_stored,
+                an_address_that_cannot_be_stored_is_nobodys,
                 a_contact_can_give_up_one_address_and_keep_the_others,
                 no_account_sees_anothers_addresses,
             }
@@ -237,9 +241,10 @@ macro_rules! conformance_tests {
 
 pub(crate) use {conformance_tests, store_conformance};
 
-/// The end of a test: nothing but what the events tell.
+/// The end of a test: nothing but what the events tell, and nothing that an examination finds.
 pub(crate) async fn finish(store: std::sync::Arc<dyn meishi_store::Store>) {
     replay::every_account_is_as_its_events_tell(&store).await;
+    assert_eq!(damage::found(store.as_ref()).await, []);
     store.close().await;
 }
 

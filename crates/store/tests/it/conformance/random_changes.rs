@@ -1,25 +1,23 @@
 //! Sequences of calls over two accounts that nobody thought of.
 //!
-//! Everything is drawn from a few values, so that calls collide often. A store's own tests run
-//! [`carry_out`] on sequences of [`calls`] and then look into its tables.
+//! Most is drawn from a few values, so that calls collide often, the rest is strange. A store's own
+//! tests run [`carry_out`] on sequences of [`calls`] and then look into its tables.
 
 use std::sync::Arc;
 
 use meishi_contacts::{
-    AttributesPatch, ContactId, ContactPatch, Credential, Identifier, InboxId, InboxPatch, KeyId,
-    KeyPatch, NewKey, Patch, Role, SecretHash, Seed, UnixMillis, Version,
+    AttributesPatch, Availability, ContactId, ContactPatch, Credential, Email, Fault, Identifier,
+    InboxId, InboxPatch, KeyId, KeyPatch, Label, NewContact, NewKey, NewLink, Patch, Phone, Role,
+    SecretHash, Seed, SourceId, UnixMillis, Version, ids::MAX_ID,
 };
 use meishi_store::{Change, Context, Idempotency, Store, StoreError};
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use serde_json::json;
 
 use super::{
-    fields::{
-        NOON, create, create_in, delete, email, identifier, inbox, inbox_as, key_of, merge,
-        merge_patch, phone, set_labels, update,
-    },
+    fields::{NOON, create, delete, inbox, inbox_as, key_of, update},
     replay::every_account_is_as_its_events_tell,
     tenant::Tenant,
+    values::{members, number, patch, seconds, strange_text, text},
 };
 
 /// One call of `apply` by one of the two accounts.
@@ -37,7 +35,7 @@ pub(crate) struct Call {
 pub(crate) fn calls(most: usize) -> impl Strategy<Value = Vec<Call>> {
     let call = (
         any::<bool>(),
-        vec(change(), 1..5),
+        vec(fresh_change(), 1..5),
         any::<bool>(),
         option::weighted(0.1, 1..4_i64),
         option::weighted(0.2, (0..3_u8, 0..2_u8)),
@@ -88,101 +86,143 @@ pub(crate) async fn carry_out(store: &Arc<dyn Store>, calls: Vec<Call>) {
 }
 
 fn contact_id() -> impl Strategy<Value = ContactId> {
-    (1..10_i64).prop_map(ContactId)
+    prop_oneof![30 => 1..10_i64, 1 => select(vec![0, i64::MAX])].prop_map(ContactId)
 }
 
 fn inbox_id() -> impl Strategy<Value = InboxId> {
-    (1..4_i64).prop_map(InboxId)
+    prop_oneof![30 => 1..4_i64, 1 => select(vec![0, i64::MAX])].prop_map(InboxId)
 }
 
 fn key_id() -> impl Strategy<Value = KeyId> {
     (1..4_i64).prop_map(KeyId)
 }
 
-/// Keeps a field mostly, empties it sometimes, else sets it to one of a few values.
-fn patch<T: Clone + std::fmt::Debug + 'static>(
-    values: [&'static str; 3],
-    parse: fn(&str) -> Patch<T>,
-) -> impl Strategy<Value = Patch<T>> {
-    prop_oneof![
-        3 => Just(Patch::Keep),
-        1 => Just(Patch::Clear),
-        2 => select(values.to_vec()).prop_map(parse),
-    ]
-}
-
 fn attributes() -> impl Strategy<Value = AttributesPatch> {
-    let value =
-        select(vec![json!(null), json!(1), json!("x"), json!({"n": 1}), json!({"n": null})]);
-    let members = (select(vec!["a", "b"]), value).prop_map(|(key, value)| json!({ key: value }));
     prop_oneof![
         3 => Just(AttributesPatch::Keep),
-        3 => members.clone().prop_map(merge),
-        2 => members.prop_map(merge_patch),
+        3 => members().prop_map(AttributesPatch::Merge),
+        2 => members().prop_map(AttributesPatch::MergePatch),
+        1 => members().prop_map(AttributesPatch::Replace),
         1 => Just(AttributesPatch::Replace(serde_json::Map::new())),
     ]
+    .boxed()
 }
 
-fn fields() -> impl Strategy<Value = ContactPatch> {
-    (
-        option::of(select(vec!["", "Anna", "Bob"])),
-        patch(["", "Ada", "Eve"], |text| Patch::Set(text.to_owned())),
-        patch(["a@example.com", "b@example.com", "c@example.com"], email),
-        patch(["+4911", "+4922", "+4933"], phone),
-        patch::<Identifier>(["u1", "U1", "a@example.com"], identifier),
-        attributes(),
-    )
-        .prop_map(|(name, first_name, email, phone_number, identifier, custom_attributes)| {
+/// A patch of a contact, with a fault now and then.
+pub(crate) fn fields() -> impl Strategy<Value = ContactPatch> {
+    let given = |text: &str| Ok(Some(text.to_owned()));
+    let names = (
+        option::of(text(&["", "Anna", "Bob"])),
+        patch(&["", "Ada", "Eve"], given),
+        patch(&["", "Xu"], given),
+        option::weighted(0.2, text(&["", "https://example.com/a.png"])),
+    );
+    let addresses = (
+        patch(&["a@example.com", "b@example.com", "c@example.com", "\u{fffd}@ß"], Email::parse),
+        patch(&["+4911", "+4922", "+4933", "+123456789012345"], Phone::parse),
+        patch(&["u1", "U1", "a@example.com", " "], Identifier::parse),
+    );
+    let rest = (
+        option::weighted(0.2, select(vec![Availability::Online, Availability::Offline])),
+        option::weighted(0.2, any::<bool>()),
+        prop_oneof![
+            3 => Just(Patch::Keep), 1 => Just(Patch::Clear), 1 => seconds().prop_map(Patch::Set)
+        ],
+        option::weighted(0.2, seconds()),
+        option::weighted(0.03, strange_text()),
+    );
+    (names, addresses, attributes(), attributes(), rest)
+        .prop_map(|(names, addresses, additional_attributes, custom_attributes, rest)| {
             ContactPatch {
-                name: name.map(str::to_owned),
-                first_name,
-                email,
-                phone_number,
-                identifier,
+                faults: rest.4.iter().map(|text| Fault::invalid("name", text)).collect(),
+                name: names.0,
+                first_name: names.1,
+                last_name: names.2,
+                email: addresses.0,
+                phone_number: addresses.1,
+                identifier: addresses.2,
+                thumbnail: names.3,
+                availability_status: rest.0,
+                blocked: rest.1,
+                additional_attributes,
                 custom_attributes,
-                ..ContactPatch::default()
+                last_activity_at: rest.2,
+                created_at: rest.3,
             }
         })
+        .boxed()
 }
 
-/// A credential that no other has, and that does not shrink to one that another has.
-fn new_key() -> impl Strategy<Value = NewKey> {
+/// A hash that no other is, and that does not shrink to one that another is.
+pub(crate) fn fresh_hash() -> impl Strategy<Value = SecretHash> {
+    any::<[u8; 32]>().no_shrink().prop_map(SecretHash)
+}
+
+/// A credential that no other has, likewise.
+pub(crate) fn fresh_key() -> impl Strategy<Value = NewKey> {
     any::<[u8; 32]>()
         .no_shrink()
         .prop_map(|seed| key_of(&Credential::from_seed(&Seed(seed)), "key", Role::Agent))
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    let titles = vec(select(vec!["a", "b", "c"]), 0..4);
+fn fresh_change() -> impl Strategy<Value = Change> {
+    change(fresh_key(), fresh_hash())
+}
+
+/// Any change, with such keys and secrets where it needs one. Strategies are boxed, since the whole
+/// of one is too large for a stack.
+pub(crate) fn change(
+    new_key: impl Strategy<Value = NewKey> + 'static,
+    hash: impl Strategy<Value = SecretHash> + 'static,
+) -> impl Strategy<Value = Change> {
+    let title = || text(&["a", "b", "c"]);
+    let titles = prop_oneof![
+        9 => vec(title(), 0..4),
+        1 => vec(title(), 0..40),
+        // One more than a contact may have.
+        1 => (198..=201_usize).prop_map(|n| (0..n).map(|title| title.to_string()).collect()),
+    ];
+    let labels = titles.prop_map(|titles| {
+        titles.iter().filter_map(|title| Label::parse(title).ok().flatten()).collect()
+    });
+    let source = option::of(text(&["s1", "s2"]))
+        .prop_map(|text| text.and_then(|text| SourceId::parse(&text).ok().flatten()));
     let contacts = prop_oneof![
         4 => fields().prop_map(create),
-        4 => (inbox_id(), option::of(select(vec!["s1", "s2"])), fields())
-            .prop_map(|(inbox, source, fields)| create_in(inbox, source, fields)),
+        4 => (inbox_id(), source, fields()).prop_map(|(inbox_id, source_id, fields)| {
+            let link = Some(NewLink { inbox_id, source_id });
+            Change::CreateContact(Box::new(NewContact { fields, link }))
+        }),
         6 => (contact_id(), fields()).prop_map(|(id, fields)| update(id, fields)),
         3 => contact_id().prop_map(delete),
-        4 => (contact_id(), titles).prop_map(|(id, titles)| set_labels(id, &titles)),
+        4 => (contact_id(), labels).prop_map(|(id, labels)| Change::SetLabels { id, labels }),
     ];
-    let name = || option::of(select(vec!["x", "y"])).prop_map(|name| name.map(str::to_owned));
+    let name = || option::of(text(&["x", "y"]));
+    let chosen_id = prop_oneof![20 => 1..4_i64, 1 => select(vec![0, 407, MAX_ID, MAX_ID + 1])];
     let inboxes = prop_oneof![
-        Just(Change::CreateInbox(inbox("x"))),
-        (1..4_i64).prop_map(|id| Change::CreateInbox(inbox_as(id, "y"))),
+        text(&["x"]).prop_map(|name| Change::CreateInbox(inbox(&name))),
+        (chosen_id, text(&["y"])).prop_map(|(id, name)| Change::CreateInbox(inbox_as(id, &name))),
         (inbox_id(), name())
             .prop_map(|(id, name)| Change::UpdateInbox { id, patch: InboxPatch { name } }),
         (inbox_id(), any::<bool>()).prop_map(|(id, force)| Change::DeleteInbox { id, force }),
     ];
-    let expires_at = prop_oneof![Just(Patch::Keep), Just(Patch::Clear), Just(Patch::Set(NOON))];
-    let hash = any::<[u8; 32]>().no_shrink().prop_map(SecretHash);
+    let expires_at = prop_oneof![
+        Just(Patch::Keep),
+        Just(Patch::Clear),
+        Just(Patch::Set(NOON)),
+        number().prop_map(|at| Patch::Set(UnixMillis(at))),
+    ];
     let keys = prop_oneof![
-        new_key().prop_map(Change::CreateKey),
+        new_key.prop_map(Change::CreateKey),
         (key_id(), name(), option::of(select(Role::ALL.to_vec())), expires_at).prop_map(
             |(id, name, role, expires_at)| {
                 Change::UpdateKey { id, patch: KeyPatch { name, role, expires_at } }
             }
         ),
-        (key_id(), hash, 0..2_i64).prop_map(|(id, secret_hash, overlap_seconds)| {
+        (key_id(), hash, number()).prop_map(|(id, secret_hash, overlap_seconds)| {
             Change::RotateKey { id, secret_hash, overlap_seconds }
         }),
         key_id().prop_map(|id| Change::RevokeKey { id }),
     ];
-    prop_oneof![6 => contacts, 2 => inboxes, 1 => keys]
+    prop_oneof![6 => contacts.boxed(), 2 => inboxes.boxed(), 1 => keys.boxed()].boxed()
 }

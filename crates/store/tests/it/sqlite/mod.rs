@@ -1,7 +1,10 @@
 //! The SQLite store: the contract, and what only a file can promise.
 
+mod backup;
 mod directory;
 mod durability;
+mod examine;
+mod restore;
 mod rows;
 mod writer;
 

@@ -1,0 +1,397 @@
+//! What `meishi doctor` looks at: what must be true of the data beyond what the tables' own rules
+//! see to.
+//!
+//! [`CHECKS`] holds SQL that runs unchanged on SQLite and on PostgreSQL; each store runs all of it
+//! at one moment. To add a check: an entry there, and the damage that it finds in
+//! `tests/it/conformance/damage.rs`.
+
+use meishi_contacts::{AccountId, UnixMillis, limits::FINDINGS_PER_CHECK};
+use serde::{Deserialize, Serialize};
+
+/// How far ahead of the clock the last event may be: two machines' clocks are never the same.
+const CLOCK_TOLERANCE_MILLIS: i64 = 60_000;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// As it must be.
+    Ok,
+    /// Nothing is wrong yet.
+    Warning,
+    /// Something is wrong.
+    Wrong,
+}
+
+impl Severity {
+    /// Its name, as JSON has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// What a check found: one that all is well, or one for each account where it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check's name, stable for programs.
+    pub check: String,
+    /// How it came out.
+    pub severity: Severity,
+    /// The account that it is about; none where it is about the whole database.
+    pub account_id: Option<AccountId>,
+    /// How many of what the message speaks of; none where nothing was counted.
+    pub count: Option<i64>,
+    /// What is so, or what is wrong.
+    pub message: String,
+    /// What to do; none where all is well.
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    pub fn ok(check: &str, message: impl Into<String>) -> Self {
+        Self {
+            check: check.into(),
+            severity: Severity::Ok,
+            account_id: None,
+            count: None,
+            message: message.into(),
+            advice: None,
+        }
+    }
+
+    /// Something is wrong, or will be.
+    pub fn bad(
+        check: &str,
+        severity: Severity,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { severity, advice: Some(advice.into()), ..Self::ok(check, message) }
+    }
+}
+
+/// A check of the data.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name, stable for programs.
+    pub name: &'static str,
+    /// What it comes out as when it does not hold.
+    pub severity: Severity,
+    /// Answers a row for each account where it does not hold, by account: the account's id, or
+    /// NULL for the whole database, and how many. `{now}` stands for the time in milliseconds,
+    /// `{latest}` for what the last event may bear.
+    sql: &'static str,
+    /// What is so when it holds.
+    pub holds: &'static str,
+    /// What is wrong otherwise; `{count}` stands for how many.
+    wrong: &'static str,
+    /// What to do about it; `{account}` stands for the account's id.
+    advice: &'static str,
+}
+
+impl Check {
+    /// The statement, for a clock that shows `now`. It has no parameters; its two columns are a
+    /// bigint or NULL, and a bigint.
+    pub fn sql(&self, now: UnixMillis) -> String {
+        let latest = now.0.saturating_add(CLOCK_TOLERANCE_MILLIS);
+        self.sql.replace("{now}", &now.0.to_string()).replace("{latest}", &latest.to_string())
+    }
+
+    /// What the statement's rows mean. Only so many accounts are told of one by one.
+    pub fn findings<E>(
+        &self,
+        rows: impl IntoIterator<Item = Result<(Option<i64>, i64), E>>,
+    ) -> Result<Vec<Finding>, E> {
+        let mut findings = Vec::new();
+        let mut further = 0;
+        for row in rows {
+            let (account, count) = row?;
+            if findings.len() < FINDINGS_PER_CHECK {
+                findings.push(self.finding(account, count));
+            } else {
+                further += 1;
+            }
+        }
+        if further > 0 {
+            let message = format!("the same is wrong in {further} further accounts");
+            let advice = "begin with the accounts above";
+            findings.push(Finding::bad(self.name, self.severity, message, advice));
+        }
+        if findings.is_empty() {
+            findings.push(Finding::ok(self.name, self.holds));
+        }
+        Ok(findings)
+    }
+
+    /// The check could not be done.
+    pub fn failed(&self, reason: &str) -> Finding {
+        let message = format!("it could not be checked ({reason})");
+        Finding::bad(self.name, Severity::Wrong, message, RESTORE)
+    }
+
+    fn finding(&self, account: Option<i64>, count: i64) -> Finding {
+        let message = self.wrong.replace("{count}", &count.to_string());
+        let account_text = account.map(|id| id.to_string()).unwrap_or_default();
+        let advice = self.advice.replace("{account}", &account_text);
+        Finding {
+            account_id: account.map(AccountId),
+            count: Some(count),
+            ..Finding::bad(self.name, self.severity, message, advice)
+        }
+    }
+}
+
+/// What to do where the tables contradict each other in a way that nobody can decide from here.
+pub(crate) const RESTORE: &str =
+    "restore a backup in which `meishi doctor` finds nothing, and report this";
+
+/// An id is given by raising the counter: a row above it takes an id that is given again.
+macro_rules! ids_below_the_last {
+    ($name:literal, $table:literal, $counter:literal) => {
+        Check {
+            name: $name,
+            severity: Severity::Wrong,
+            sql: concat!(
+                "SELECT counters.account_id, count(*) FROM counters JOIN ",
+                $table,
+                " ON ",
+                $table,
+                ".account_id = counters.account_id AND ",
+                $table,
+                ".id > counters.",
+                $counter,
+                " GROUP BY counters.account_id ORDER BY 1"
+            ),
+            holds: concat!("no id in ", $table, " is yet to be given"),
+            wrong: concat!("ids in ", $table, " that are yet to be given: {count}"),
+            advice: concat!(
+                "with the server stopped: UPDATE counters SET ",
+                $counter,
+                " = (SELECT max(id) FROM ",
+                $table,
+                " WHERE account_id = {account}) WHERE account_id = {account}; and report this"
+            ),
+        }
+    };
+}
+
+/// The checks, in the order in which they are told.
+///
+/// Each statement reads a table from its beginning to its end at most once and looks up the rest
+/// by primary key, so that memory stays bounded and a million contacts take seconds.
+pub const CHECKS: [Check; 16] = [
+    Check {
+        name: "database_identity",
+        severity: Severity::Wrong,
+        sql: "SELECT CAST(NULL AS bigint), count(*) FROM databases HAVING count(*) <> 1",
+        holds: "the database knows which one it is",
+        wrong: "rows that say which database this is, instead of one: {count}",
+        advice: "with the server stopped: INSERT INTO databases (one, id, epoch) VALUES (1, \
+                 '<a new UUID>', 1)",
+    },
+    Check {
+        name: "accounts_without_counters",
+        severity: Severity::Wrong,
+        sql: "SELECT id, CAST(1 AS bigint) FROM accounts
+              WHERE NOT EXISTS (SELECT 1 FROM counters WHERE counters.account_id = accounts.id)
+              ORDER BY 1",
+        holds: "every account has its counters",
+        wrong: "the account has no counters",
+        advice: RESTORE,
+    },
+    Check {
+        name: "counters_without_account",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, CAST(1 AS bigint) FROM counters
+              WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.id = counters.account_id)
+              ORDER BY 1",
+        holds: "all counters are an account's",
+        wrong: "there are counters, but no such account",
+        advice: RESTORE,
+    },
+    Check {
+        name: "contacts_counted",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, abs(said - counted)
+              FROM (SELECT counters.account_id AS account_id, counters.contacts AS said,
+                      (SELECT count(*) FROM contacts
+                       WHERE contacts.account_id = counters.account_id) AS counted
+                    FROM counters) AS numbers
+              WHERE said <> counted
+              ORDER BY 1",
+        holds: "the counters of contacts are right",
+        wrong: "the counter of contacts is wrong by {count}",
+        advice: "with the server stopped: UPDATE counters SET contacts = (SELECT count(*) FROM \
+                 contacts WHERE account_id = {account}) WHERE account_id = {account}; and report \
+                 this",
+    },
+    Check {
+        name: "resolved_contacts_counted",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, abs(said - counted)
+              FROM (SELECT counters.account_id AS account_id, counters.resolved_contacts AS said,
+                      (SELECT count(*) FROM contacts
+                       WHERE contacts.account_id = counters.account_id
+                         AND (email IS NOT NULL OR phone_number IS NOT NULL
+                              OR identifier IS NOT NULL)) AS counted
+                    FROM counters) AS numbers
+              WHERE said <> counted
+              ORDER BY 1",
+        holds: "the counters of contacts with an address are right",
+        wrong: "the counter of contacts with an address is wrong by {count}",
+        advice: "with the server stopped: UPDATE counters SET resolved_contacts = (SELECT count(*) \
+                 FROM contacts WHERE account_id = {account} AND (email IS NOT NULL OR \
+                 phone_number IS NOT NULL OR identifier IS NOT NULL)) WHERE account_id = \
+                 {account}; and report this",
+    },
+    Check {
+        name: "last_event",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, abs(said - found)
+              FROM (SELECT counters.account_id AS account_id, counters.last_seq AS said,
+                      (SELECT coalesce(max(seq), 0) FROM events
+                       WHERE events.account_id = counters.account_id) AS found
+                    FROM counters) AS numbers
+              WHERE said <> found
+              ORDER BY 1",
+        holds: "the counters of events are right",
+        wrong: "the number of the last event differs from the counter by {count}",
+        advice: RESTORE,
+    },
+    Check {
+        // Nothing takes events away yet, so that the first one is there.
+        name: "first_event",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, found - 1
+              FROM (SELECT counters.account_id AS account_id,
+                      (SELECT min(seq) FROM events
+                       WHERE events.account_id = counters.account_id) AS found
+                    FROM counters) AS numbers
+              WHERE found <> 1
+              ORDER BY 1",
+        holds: "the events begin with the first",
+        wrong: "events that are missing at the beginning: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        name: "events_dense",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, max(seq) - min(seq) + 1 - count(*) FROM events
+              GROUP BY account_id
+              HAVING count(*) <> max(seq) - min(seq) + 1
+              ORDER BY 1",
+        holds: "the events have no gap",
+        wrong: "events that are missing between the first and the last: {count}",
+        advice: RESTORE,
+    },
+    ids_below_the_last!("contact_ids", "contacts", "last_contact_id"),
+    ids_below_the_last!("inbox_ids", "inboxes", "last_inbox_id"),
+    ids_below_the_last!("key_ids", "api_keys", "last_key_id"),
+    ids_below_the_last!("label_ids", "labels", "last_label_id"),
+    Check {
+        name: "contacts_in_ledger",
+        severity: Severity::Wrong,
+        sql: "SELECT contacts.account_id, count(*) FROM contacts
+              LEFT JOIN identities AS email
+                ON email.account_id = contacts.account_id AND email.kind = 'email'
+                AND email.value = contacts.email AND email.contact_id = contacts.id
+                AND email.is_primary
+              LEFT JOIN identities AS phone
+                ON phone.account_id = contacts.account_id AND phone.kind = 'phone_number'
+                AND phone.value = contacts.phone_number AND phone.contact_id = contacts.id
+                AND phone.is_primary
+              LEFT JOIN identities AS identifier
+                ON identifier.account_id = contacts.account_id AND identifier.kind = 'identifier'
+                AND identifier.value = contacts.identifier AND identifier.contact_id = contacts.id
+                AND identifier.is_primary
+              WHERE (contacts.email IS NOT NULL AND email.value IS NULL)
+                OR (contacts.phone_number IS NOT NULL AND phone.value IS NULL)
+                OR (contacts.identifier IS NOT NULL AND identifier.value IS NULL)
+              GROUP BY contacts.account_id
+              ORDER BY 1",
+        holds: "every address of a contact is in the ledger of addresses",
+        wrong: "contacts with an address that the ledger does not give them: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        // A contact that is not there has no address either.
+        name: "ledger_in_contacts",
+        severity: Severity::Wrong,
+        sql: "SELECT identities.account_id, count(*) FROM identities
+              LEFT JOIN contacts ON contacts.account_id = identities.account_id
+                AND contacts.id = identities.contact_id
+              WHERE contacts.id IS NULL
+                OR (identities.is_primary
+                    AND CASE identities.kind
+                          WHEN 'email' THEN contacts.email
+                          WHEN 'phone_number' THEN contacts.phone_number
+                          WHEN 'identifier' THEN contacts.identifier
+                        END IS DISTINCT FROM identities.value)
+              GROUP BY identities.account_id
+              ORDER BY 1",
+        holds: "every address in the ledger is its contact's",
+        wrong: "addresses in the ledger whose contact is missing or does not have them: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        name: "links",
+        severity: Severity::Wrong,
+        sql: "SELECT account_id, count(*)
+              FROM (SELECT contact_inboxes.account_id AS account_id FROM contact_inboxes
+                    LEFT JOIN contacts ON contacts.account_id = contact_inboxes.account_id
+                      AND contacts.id = contact_inboxes.contact_id
+                    LEFT JOIN inboxes ON inboxes.account_id = contact_inboxes.account_id
+                      AND inboxes.id = contact_inboxes.inbox_id
+                    WHERE contacts.id IS NULL OR inboxes.id IS NULL
+                    UNION ALL
+                    SELECT contact_labels.account_id AS account_id FROM contact_labels
+                    LEFT JOIN contacts ON contacts.account_id = contact_labels.account_id
+                      AND contacts.id = contact_labels.contact_id
+                    LEFT JOIN labels ON labels.account_id = contact_labels.account_id
+                      AND labels.id = contact_labels.label_id
+                    WHERE contacts.id IS NULL OR labels.id IS NULL) AS loose
+              GROUP BY account_id
+              ORDER BY 1",
+        holds: "the channels and labels of contacts are there",
+        wrong: "links of contacts to channels and labels that lack one of the two: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        name: "clock",
+        severity: Severity::Warning,
+        sql: "SELECT counters.account_id, (events.at - {now}) / 1000 FROM counters
+              JOIN events ON events.account_id = counters.account_id
+                AND events.seq = counters.last_seq
+              WHERE events.at > {latest}
+              ORDER BY 1",
+        holds: "the last events are not in the future",
+        wrong: "the last event is {count} seconds in the future",
+        advice: "look at the clock of this machine and of whichever wrote it: one of them is wrong",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_accounts_are_told_of_one_by_one() {
+        let most = i64::try_from(FINDINGS_PER_CHECK).unwrap();
+        let accounts = |number: i64| {
+            let rows = (1..=number).map(|account| Ok::<_, ()>((Some(account), 1)));
+            CHECKS[1].findings(rows).unwrap()
+        };
+        assert_eq!(accounts(0), [Finding::ok(CHECKS[1].name, CHECKS[1].holds)]);
+        assert!(accounts(most).iter().all(|finding| finding.account_id.is_some()));
+        let told = accounts(most + 5);
+        let rest = told.last().unwrap();
+        assert_eq!((told.len(), rest.account_id), (FINDINGS_PER_CHECK + 1, None));
+        assert!(rest.message.contains("5 further accounts"), "{}", rest.message);
+        assert_eq!(rest.severity, Severity::Wrong);
+    }
+}

@@ -1,0 +1,290 @@
+//! A SQLite store and a PostgreSQL one, asked the same.
+
+use std::{fmt::Debug, mem::discriminant, sync::Arc};
+
+use futures::TryStreamExt;
+use meishi_contacts::{
+    AccountId, Actor, ContactId, InboxId, KeyId, NewKey, Role, Seed, UnixMillis, Version,
+};
+use meishi_store::{
+    Applied, Change, Context, CreatedAccount, Idempotency, NewAccount, Outcome, Store, StoreError,
+};
+use proptest::sample::Index;
+use serde_json::json;
+
+use super::steps::{Apply, Step, credential};
+use crate::conformance::fields::{
+    NOON, blank, create, create_in, inbox, key_of, named, set_labels, with_custom, with_email,
+};
+
+/// The two stores, the second one perhaps behind several servers.
+pub(crate) struct Pair {
+    pub(crate) sqlite: Arc<dyn Store>,
+    pub(crate) postgres: Vec<Arc<dyn Store>>,
+    pub(crate) accounts: Vec<Known>,
+    /// How many calls there were.
+    number: usize,
+}
+
+/// An account, and the last numbers that were given in it.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) id: AccountId,
+    contact: i64,
+    inbox: i64,
+    key: i64,
+}
+
+/// Asks both the same, and compares the answers.
+macro_rules! both {
+    ($pair:expr, $store:ident => $call:expr) => {{
+        let of_sqlite = {
+            let $store = &$pair.sqlite;
+            $call.await
+        };
+        let of_postgres = {
+            let $store = &$pair.postgres[$pair.number % $pair.postgres.len()];
+            $call.await
+        };
+        same(of_sqlite, of_postgres)
+    }};
+}
+
+impl Pair {
+    pub(crate) fn new(sqlite: Arc<dyn Store>, postgres: Vec<Arc<dyn Store>>) -> Self {
+        Self { sqlite, postgres, accounts: Vec::new(), number: 0 }
+    }
+
+    /// Makes an account in both, with some contacts, so that what is asked of them meets some.
+    pub(crate) async fn create_account(&mut self, seed: u8) {
+        let key = key_of(&credential(seed), "first", Role::Administrator);
+        let new = new_account(format!("account {seed}"), key, NOON.0, seed, false);
+        self.make(new).await;
+        let [first, second] = [InboxId(1), InboxId(2)];
+        let changes = vec![
+            Change::CreateInbox(inbox("x")),
+            create_in(first, Some("s1"), named("Anna")),
+            create_in(second, Some("s1"), with_email("a@example.com")),
+            create_in(second, None, blank()),
+            create(with_email("b@example.com")),
+            create(with_custom(json!({"a": {"n": 1}}))),
+            // Labels that were not made in the order in which they are shown.
+            set_labels(ContactId(1), &["c"]),
+            set_labels(ContactId(1), &["b", "c"]),
+            set_labels(ContactId(2), &["a", "c"]),
+        ];
+        let account = self.accounts.last().unwrap().id;
+        let cx = Context {
+            account,
+            actor: Actor::System,
+            at: NOON,
+            request_id: "fill".to_owned(),
+            seed: Seed([seed; 32]),
+            precondition: None,
+            idempotency: None,
+        };
+        let applied = both!(self, store => store.apply(cx.clone(), changes.clone(), true)).unwrap();
+        assert!(applied.results.iter().all(Result::is_ok), "{applied:?}");
+        self.note(account, &applied);
+    }
+
+    async fn make(&mut self, new: NewAccount) {
+        let parts = |made: Option<CreatedAccount>| made.map(|m| (m.account, m.inbox, m.key));
+        let made =
+            both!(self, store => async { store.create_account(new.clone()).await.map(parts) });
+        if let Some(Some((account, inbox, key))) = made {
+            let (inbox, key) = (inbox.id.0, key.id.0);
+            self.accounts.push(Known { id: account.id, contact: 0, inbox, key });
+        }
+    }
+
+    /// The account of an index, or one that there is not.
+    fn account(&self, who: Index) -> AccountId {
+        let place = who.index(self.accounts.len() * 6 + 1);
+        let known = |account: &Known| account.id;
+        self.accounts.get(place / 6).map_or(AccountId(404), known)
+    }
+
+    /// Takes a step in both.
+    pub(crate) async fn take(&mut self, step: &Step) {
+        self.number += 1;
+        match step {
+            Step::Apply(apply) => self.apply(apply).await,
+            Step::CreateAccount { name, key, at, seed, only_first } => {
+                self.make(new_account(name.clone(), key.clone(), *at, *seed, *only_first)).await;
+            }
+            Step::TouchKey { who, id, at } => {
+                let account = self.account(*who);
+                both!(self, store => store.touch_key(account, *id, UnixMillis(*at)));
+            }
+            Step::KeyByName(name) => drop(both!(self, store => store.key_by_name(name))),
+            Step::KeyBySecret(hash) => drop(both!(self, store => store.key_by_secret(hash))),
+            Step::Accounts => drop(both!(self, store => store.accounts())),
+            Step::Counts(who) => {
+                let account = self.account(*who);
+                both!(self, store => store.counts(account));
+            }
+            Step::Contact { who, id, include } => {
+                let account = self.account(*who);
+                both!(self, store => store.contact(account, *id, *include));
+            }
+            Step::Contacts { who, ids, include } => {
+                let account = self.account(*who);
+                both!(self, store => store.contacts(account, ids, *include));
+            }
+            Step::Owners { who, identities } => {
+                let account = self.account(*who);
+                both!(self, store => store.owners(account, identities));
+            }
+            Step::Inboxes(who) => {
+                let account = self.account(*who);
+                both!(self, store => store.inboxes(account));
+            }
+            Step::Inbox { who, id } => {
+                let account = self.account(*who);
+                both!(self, store => store.inbox(account, *id));
+            }
+            Step::Keys(who) => {
+                let account = self.account(*who);
+                both!(self, store => store.keys(account));
+            }
+            Step::Events { who, after, limit } => {
+                let account = self.account(*who);
+                let after = meishi_contacts::Seq(*after);
+                both!(self, store => store.events(account, after, *limit));
+            }
+            Step::Snapshot(who) => {
+                let account = self.account(*who);
+                both!(self, store => snapshot(store.as_ref(), account));
+            }
+            Step::Database => drop(both!(self, store => store.database())),
+            Step::Ready => drop(both!(self, store => store.ready())),
+        }
+    }
+
+    async fn apply(&mut self, apply: &Apply) {
+        let (cx, changes) = self.call(apply, self.number);
+        let account = cx.account;
+        let applied = both!(
+            self, store => store.apply(cx.clone(), changes.clone(), apply.atomic)
+        );
+        if let Some(applied) = applied {
+            self.note(account, &applied);
+        }
+    }
+
+    /// A call, as number `number` of all of them.
+    pub(crate) fn call(&self, apply: &Apply, number: usize) -> (Context, Vec<Change>) {
+        let account = self.account(apply.who);
+        let known = self.accounts.iter().find(|known| known.id == account);
+        let mut changes = apply.changes.clone();
+        if let Some(known) = known {
+            for change in &mut changes {
+                known.resolve(change);
+            }
+        }
+        if let Some(size) = apply.stretched_to.filter(|_| !changes.is_empty()) {
+            changes = changes.into_iter().cycle().take(size).collect();
+        }
+        let offset = i64::try_from(number).unwrap();
+        let cx = Context {
+            account,
+            actor: apply.by.map_or(Actor::System, Actor::Key),
+            at: UnixMillis(apply.at.unwrap_or(NOON.0 + offset)),
+            request_id: apply.request_id.clone().unwrap_or(format!("request {number}")),
+            seed: Seed(Seed([0; 32]).bytes("call", number)),
+            precondition: apply.precondition.map(Version),
+            idempotency: apply.idempotency.as_ref().map(|key| Idempotency {
+                api_key_id: key.api_key_id,
+                route: key.route.clone(),
+                key: key.key.clone(),
+                fingerprint: [key.fingerprint; 32],
+            }),
+        };
+        (cx, changes)
+    }
+
+    /// Notes the last numbers that were given.
+    fn note(&mut self, account: AccountId, applied: &Applied) {
+        let Some(known) = self.accounts.iter_mut().find(|known| known.id == account) else {
+            return;
+        };
+        for outcome in applied.results.iter().flatten() {
+            match outcome {
+                Outcome::ContactCreated(record) => {
+                    known.contact = known.contact.max(record.contact.id.0);
+                }
+                Outcome::InboxCreated(inbox) => known.inbox = known.inbox.max(inbox.id.0),
+                Outcome::KeyCreated(key) => known.key = known.key.max(key.id.0),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Puts the ids in that a change names by how far they lie beyond the last one.
+    fn resolve(&self, change: &mut Change) {
+        let beyond = |id: i64, last: i64| if (-9..0).contains(&id) { last - id } else { id };
+        match change {
+            Change::UpdateContact { id, .. }
+            | Change::DeleteContact { id }
+            | Change::SetLabels { id, .. } => *id = ContactId(beyond(id.0, self.contact)),
+            Change::UpdateInbox { id, .. } | Change::DeleteInbox { id, .. } => {
+                *id = InboxId(beyond(id.0, self.inbox));
+            }
+            Change::UpdateKey { id, .. }
+            | Change::RotateKey { id, .. }
+            | Change::RevokeKey { id } => *id = KeyId(beyond(id.0, self.key)),
+            Change::CreateContact(_) | Change::CreateInbox(_) | Change::CreateKey(_) => {}
+        }
+    }
+}
+
+/// Holds two answers to each other and returns what both are, if they are no failure.
+pub(crate) fn same<T: PartialEq + Debug>(
+    sqlite: Result<T, StoreError>,
+    postgres: Result<T, StoreError>,
+) -> Option<T> {
+    match (sqlite, postgres) {
+        (Ok(sqlite), Ok(postgres)) => {
+            assert_eq!(sqlite, postgres, "SQLite and PostgreSQL");
+            // Equality overlooks the order of attributes' members, which callers see.
+            assert_eq!(format!("{sqlite:?}"), format!("{postgres:?}"), "SQLite and PostgreSQL");
+            Some(sqlite)
+        }
+        (Err(sqlite), Err(postgres)) => {
+            assert_eq!(
+                discriminant(&sqlite),
+                discriminant(&postgres),
+                "SQLite says {sqlite:?}, PostgreSQL says {postgres:?}"
+            );
+            for error in [sqlite, postgres] {
+                assert!(!error.to_string().contains("panicked"), "{error:?}");
+            }
+            None
+        }
+        (sqlite, postgres) => panic!("SQLite says {sqlite:?}, PostgreSQL says {postgres:?}"),
+    }
+}
+
+/// A snapshot, read to its end.
+pub(crate) async fn snapshot(
+    store: &dyn Store,
+    account: AccountId,
+) -> Result<(meishi_contacts::Seq, u64, Vec<meishi_contacts::Contact>), StoreError> {
+    let snapshot = store.snapshot(account).await?;
+    Ok((snapshot.seq, snapshot.count, snapshot.contacts.try_concat().await?))
+}
+
+fn new_account(name: String, key: NewKey, at: i64, seed: u8, only_first: bool) -> NewAccount {
+    NewAccount {
+        inbox_name: name.clone(),
+        name,
+        key,
+        at: UnixMillis(at),
+        request_id: "setup".to_owned(),
+        seed: Seed([seed; 32]),
+        only_first,
+    }
+}

@@ -1,0 +1,100 @@
+//! What is found: the index of each store's contacts, and of its events, asked the same.
+
+use std::collections::HashSet;
+
+use meishi_contacts::{
+    AccountId, Contact, ContactId, Label, Query, Seq, Slice, SortField, SortKey, TextQuery,
+};
+use meishi_index::{Answer, Index};
+use meishi_store::Store;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::pair::snapshot;
+use crate::conformance::{
+    replay::all_events,
+    values::{strange_text, text},
+};
+
+/// A question about an account's contacts.
+pub(crate) fn query() -> impl Strategy<Value = Query> {
+    let words = prop_oneof![
+        3 => text(&["a", "an", "ANNA", "bob", "@example", "+49", "4911", "u1", "x", "müller", "王"]),
+        1 => strange_text(),
+    ];
+    let text_query = (words, prop::bool::weighted(0.2)).prop_map(|(words, misspelt)| {
+        let query = TextQuery::parse(&words)?;
+        Some(if misspelt { query.misspelt() } else { query })
+    });
+    let label = text(&["a", "b", "c", "new"]).prop_map(|title| Label::parse(&title).ok().flatten());
+    let field = select(vec![
+        SortField::Email,
+        SortField::Name,
+        SortField::PhoneNumber,
+        SortField::LastActivityAt,
+        SortField::CreatedAt,
+        SortField::CompanyName,
+        SortField::City,
+        SortField::Country,
+    ]);
+    let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
+    let slice = (0..20_usize, 1..9_usize).prop_map(|(offset, limit)| Slice { offset, limit });
+    (option::of(text_query), vec(label, 0..3), vec(key, 0..4), slice).prop_map(
+        |(text, labels, order, slice)| Query {
+            text: text.flatten(),
+            labels: labels.into_iter().flatten().collect(),
+            order,
+            slice,
+        },
+    )
+}
+
+/// Asks every index that can be made of the stores' account, and compares the answers with what
+/// the question means.
+pub(crate) async fn compare(stores: [&dyn Store; 2], account: AccountId, queries: &[Query]) {
+    let mut indexes = Vec::new();
+    let mut contacts = Vec::new();
+    for store in stores {
+        let (seq, _, found) = snapshot(store, account).await.unwrap();
+        let mut followed = Index::new();
+        for event in all_events(store, account, Seq(0)).await {
+            followed.apply(&event).unwrap();
+        }
+        assert_eq!((followed.seq(), followed.len()), (seq, found.len()));
+        indexes.push(Index::load(seq, found.clone()));
+        indexes.push(followed);
+        contacts = found;
+    }
+    for query in queries {
+        let meant = meaning(query, &contacts);
+        for index in &indexes {
+            let Slice { offset, limit } = query.slice;
+            let ids = meant.iter().skip(offset).take(limit).copied().collect();
+            let total = meant.len() as u64;
+            assert_eq!(index.query(query), Answer::Exact { ids, total }, "{query:?}");
+            assert_eq!(pages(index, query), meant, "{query:?}");
+        }
+    }
+}
+
+/// What a question means, taken literally.
+fn meaning(query: &Query, contacts: &[Contact]) -> Vec<ContactId> {
+    let mut found: Vec<&Contact> = contacts.iter().filter(|one| query.matches(one)).collect();
+    found.sort_by(|a, b| query.compare(a, b));
+    found.iter().map(|contact| contact.id).collect()
+}
+
+/// All that a question finds, page after page.
+fn pages(index: &Index, query: &Query) -> Vec<ContactId> {
+    let mut found = Vec::new();
+    loop {
+        let slice = Slice { offset: found.len(), ..query.slice };
+        let Answer::Exact { ids, .. } = index.query(&Query { slice, ..query.clone() }) else {
+            panic!("the index leaves something open");
+        };
+        if ids.is_empty() {
+            assert_eq!(found.iter().collect::<HashSet<_>>().len(), found.len());
+            return found;
+        }
+        found.extend(ids);
+    }
+}

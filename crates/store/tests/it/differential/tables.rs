@@ -1,0 +1,66 @@
+//! Every row of every table, as texts, so that two databases can be compared.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+
+/// A table's name, and its rows in an order of their own.
+pub(crate) type Table = (String, Vec<Vec<Option<String>>>);
+
+/// The columns that are booleans in PostgreSQL and numbers in SQLite.
+const BOOLEANS: [&str; 2] = ["blocked", "is_primary"];
+
+/// The tables of a SQLite file, and for each the statement that reads the same of PostgreSQL.
+pub(crate) fn of_sqlite(directory: &Path) -> Vec<(Table, String)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = Connection::open_with_flags(directory.join("meishi.db"), flags).unwrap();
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut names = connection.prepare(names).unwrap();
+    let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    names.map(|name| of_table(&connection, name)).collect()
+}
+
+fn of_table(connection: &Connection, name: String) -> (Table, String) {
+    let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut found = statement.query([]).unwrap();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().unwrap() {
+        rows.push((0..columns.len()).map(|n| text(row.get_ref(n).unwrap())).collect());
+    }
+    rows.sort_unstable();
+    let shown = |column: &String| {
+        let is_boolean = BOOLEANS.contains(&column.as_str());
+        format!("{column}{}::text", if is_boolean { "::int" } else { "" })
+    };
+    let shown: Vec<String> = columns.iter().map(shown).collect();
+    let same = format!("SELECT ARRAY[{}] FROM {name}", shown.join(", "));
+    ((name, rows), same)
+}
+
+fn text(value: ValueRef<'_>) -> Option<String> {
+    let hexadecimal = |bytes: &[u8]| -> String {
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        format!("\\x{}", digits.collect::<String>())
+    };
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
+        ValueRef::Blob(bytes) => Some(hexadecimal(bytes)),
+    }
+}
+
+/// Fails where a PostgreSQL database holds something else.
+pub(crate) async fn compare(sqlite: &Path, postgres: &tokio_postgres::Client, except: &[&str]) {
+    for ((name, rows), statement) in of_sqlite(sqlite) {
+        if except.contains(&name.as_str()) {
+            continue;
+        }
+        let found = postgres.query(&statement, &[]).await.unwrap();
+        let mut found: Vec<Vec<Option<String>>> = found.iter().map(|row| row.get(0)).collect();
+        found.sort_unstable();
+        assert_eq!(rows, found, "the table {name} in SQLite and in PostgreSQL");
+    }
+}
