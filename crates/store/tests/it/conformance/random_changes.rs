@@ -185,7 +185,7 @@ pub(crate) fn change(
     let labels = titles.prop_map(|titles| {
         titles.iter().filter_map(|title| Label::parse(title).ok().flatten()).collect()
     });
-    let source = option::of(text(&["s1", "s2"]))
+    let source = option::of(text(&["s1", "S1", "s2"]))
         .prop_map(|text| text.and_then(|text| SourceId::parse(&text).ok().flatten()));
     let contacts = prop_oneof![
         4 => fields().prop_map(create),

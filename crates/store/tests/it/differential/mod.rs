@@ -30,7 +30,7 @@ use crate::conformance::{
 };
 
 /// How many sequences are tried, unless the environment says.
-const CASES: u32 = 64;
+const CASES: u32 = 100;
 
 #[expect(clippy::disallowed_methods, reason = "how somebody who runs a test asks for more of it")]
 fn config(share: u32) -> ProptestConfig {

@@ -65,6 +65,7 @@ impl Pair {
             Change::CreateInbox(inbox("x")),
             create_in(first, Some("s1"), named("Anna")),
             create_in(second, Some("s1"), with_email("a@example.com")),
+            create_in(first, Some("S1"), blank()),
             create_in(second, None, blank()),
             create(with_email("b@example.com")),
             create(with_custom(json!({"a": {"n": 1}}))),
