@@ -6,7 +6,7 @@ use std::{
 };
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime,
 };
 use futures::FutureExt;
 use tokio_postgres::{Row, types::ToSql};
@@ -66,6 +66,8 @@ impl Sessions {
         let manager = Manager::from_config(url.config().clone(), url.tls(), config);
         let mut builder = Pool::builder(manager)
             .max_size(connections)
+            // The one that was used last has everything at hand.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
