@@ -90,16 +90,21 @@ permission!(
 
 async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     let credential = Credential::read(&parts.headers).ok_or(ApiError::Unauthenticated)?;
-    let (found, secret) = match &credential {
-        Credential::Pair { key, secret } => {
-            (app.store.key_by_name(key).await?, SecretHash::of(secret))
-        }
-        Credential::Token(token) => {
-            let secret = SecretHash::of(token);
-            (app.store.key_by_secret(&secret).await?, secret)
-        }
-    };
     let now = app.clock.now();
+    let secret = SecretHash::of(match &credential {
+        Credential::Pair { secret, .. } | Credential::Token(secret) => secret,
+    });
+    let mut found = match &credential {
+        Credential::Pair { key, .. } => app.store.key_by_name(key).await?,
+        Credential::Token(_) => app.store.key_by_secret(&secret).await?,
+    };
+    // What a store remembers of a key may be older than the secret that it was just given.
+    if let (Credential::Pair { key, .. }, Some(stored)) = (&credential, &found)
+        && !stored.accepts(&secret, now)
+    {
+        let newer = app.store.key_by_secret(&secret).await?;
+        found = newer.filter(|stored| stored.key.api_key == *key);
+    }
     let stored: StoredKey =
         found.filter(|stored| stored.accepts(&secret, now)).ok_or(ApiError::Unauthenticated)?;
     let info = parts.extensions.get::<RequestInfo>();

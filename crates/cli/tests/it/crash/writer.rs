@@ -88,6 +88,7 @@ impl Writer {
     /// Writes until there is no answer any more, or the round is over. Of the writers of an account
     /// one stays with the server that lives on, the others go from one to the next.
     pub(super) fn write(&mut self, clients: &[Client], round: &Round) {
+        let mut clients = clients.to_vec();
         while !round.is_over() {
             let step = self.next_step();
             let stays = self.number / 2 == 1 || round.is_killed();
@@ -104,6 +105,7 @@ impl Writer {
                     let code = answer["code"].as_str().unwrap();
                     assert!(matches!(code, "busy" | "unavailable"), "{step:?}: {answer}");
                     self.in_flight = None;
+                    clients[chosen] = clients[chosen].afresh();
                     thread::sleep(Duration::from_millis(20));
                     continue;
                 }

@@ -54,7 +54,7 @@ fn requests_are_refused_while_the_database_is_away_and_served_when_it_is_back() 
                 ("DELETE", &anna, None),
             ] {
                 let begun = Instant::now();
-                let refusal = client.call_in_vain(method, path, body);
+                let refusal = client.afresh().call_in_vain(method, path, body);
                 assert_eq!(refusal, (503, Some("1".into()), "unavailable".into()), "{method}");
                 assert!(begun.elapsed() < SOON, "{method} {path}: {:?}", begun.elapsed());
             }
@@ -110,7 +110,7 @@ fn write_through(client: &Client, inbox: i64, writer: usize) -> Vec<String> {
         let body = json!({ "inbox_id": inbox, "email": email(number) });
         let mut in_doubt = false;
         loop {
-            let (status, answer) = client.post("contacts", &body);
+            let (status, answer) = client.afresh().post("contacts", &body);
             match (status, answer["code"].as_str()) {
                 (200, _) => break,
                 (503, Some("unavailable" | "busy")) => {}
