@@ -191,6 +191,9 @@ pub(crate) struct PlaceFlags {
     /// PostgreSQL database that takes its place.
     #[arg(long, value_name = "URL")]
     database: Option<Secret>,
+    /// It is reached through a pooler in transaction mode.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    database_pooled: Option<bool>,
     /// Configuration file (TOML); without it meishi.toml, if it is there.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -202,7 +205,11 @@ impl PlaceFlags {
         let mut flags = Flags { config: self.config, ..Flags::default() };
         flags.layer.data_dir = self.data_dir;
         flags.layer.database = self.database;
-        flags.load()?.place()
+        flags.layer.database_pooled = self.database_pooled;
+        let mut config = flags.load()?;
+        // A command reads what is there now.
+        config.database_replica = None;
+        config.place()
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use meishi_test_postgres::Cluster;
 //! let database = Cluster::shared().create_database(); // an empty database of the test's own
-//! let url = database.url(); // for the store, or for `--database-url`; dropped with `database`
+//! let url = database.url(); // for the store, or for `--database`; dropped with `database`
 //! ```
 //!
 //! [`Cluster::shared`] is one server for all tests of a process, [`Cluster::start`] one of a

@@ -41,7 +41,9 @@ pub(crate) async fn refuse_unfinished(url: &DatabaseUrl, client: &Client) -> Res
 }
 
 async fn exists(client: &Client, table: &str) -> Result<bool, tokio_postgres::Error> {
-    client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)
+    // Not prepared: there may be a pooler in between.
+    let asked = [(&table as &(dyn ToSql + Sync), Type::TEXT)];
+    client.query_typed_one("SELECT to_regclass($1) IS NOT NULL", &asked).await?.try_get(0)
 }
 
 /// A database on a server, with the one connection that the copy goes through.
@@ -187,13 +189,24 @@ impl Target for Postgres {
         let failed = self.failed();
         let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
         let sql = format!("TRUNCATE {}; {CREATE_MARKER};", tables.join(", "));
+        let is_copy = exists(&self.client, "copies").await.map_err(&failed)?;
         let begun = async {
             let transaction = self.client.transaction().await?;
+            // A server may have begun its work here since the tables were looked at.
+            transaction.batch_execute("LOCK TABLE accounts").await?;
+            let accounts = transaction.query_typed("SELECT 1 FROM accounts LIMIT 1", &[]).await?;
+            if !is_copy && !accounts.is_empty() {
+                return Ok(false);
+            }
             transaction.batch_execute(&sql).await?;
             set(&transaction, &marker).await?;
-            transaction.commit().await
+            transaction.commit().await?;
+            Ok(true)
         };
-        begun.await.map_err(failed)
+        if begun.await.map_err(failed)? {
+            return Ok(());
+        }
+        Err(CopyError::NotEmpty(self.name.clone()))
     }
 
     async fn write(

@@ -23,6 +23,7 @@ statements! {
     INSERT(INT8, TEXT, INT8) = "INSERT INTO accounts (id, name, created_at) VALUES ($1, $2, $3)
          ON CONFLICT DO NOTHING";
     ALL() = "SELECT id, name, created_at FROM accounts ORDER BY id";
+    UNFINISHED_COPY() = "SELECT 1 FROM pg_class WHERE oid = to_regclass('copies')";
     ANY_ACCOUNT() = "SELECT 1 FROM accounts LIMIT 1";
     HAS_KEY(TEXT) = "SELECT 1 FROM api_keys WHERE api_key = $1";
     COUNTS(INT8) = "SELECT contacts, resolved_contacts, last_seq FROM counters
@@ -82,7 +83,7 @@ async fn try_create(
         }
     };
     if let Err(error) = session.commit().await {
-        if !error.is_lost() {
+        if error.is_refusal() {
             session.roll_back().await;
             return Err(error.into());
         }
@@ -110,6 +111,10 @@ async fn insert(
     let mut id = account_id(new);
     while session.execute(INSERT, &[&id.0, &new.name, &new.at.0]).await? == 0 {
         id = AccountId(id.0 + 1);
+    }
+    // The row keeps a copy into this database from beginning; one that has begun must be let finish.
+    if session.query_opt(UNFINISHED_COPY, &[]).await?.is_some() {
+        return Err(Error::NoConnection("a copy into the database is not finished".into()));
     }
     let rows = AccountRows::new(id, new);
     save::account(session, &rows).await?;

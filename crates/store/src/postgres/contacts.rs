@@ -21,7 +21,7 @@ use crate::{ContactInbox, ContactRecord, Include};
 
 /// The columns of a contact, in the order in which [`row::contact`] reads them.
 macro_rules! select {
-    ($more:literal, $rest:literal) => {
+    ($more:literal, $from:literal) => {
         concat!(
             "SELECT c.id, c.version, c.name, c.first_name, c.last_name, c.email, c.phone_number,
                c.identifier, c.thumbnail, c.availability_status, c.blocked,
@@ -33,32 +33,47 @@ macro_rules! select {
                  FROM contact_labels AS held
                  WHERE held.account_id = c.account_id AND held.contact_id = c.id)",
             $more,
-            " FROM contacts AS c ",
-            $rest
+            $from
         )
     };
 }
 
+/// Each contact by its whole key: OFFSET keeps the planner from turning the look-ups into a join.
+macro_rules! wanted {
+    () => {
+        " FROM unnest($2::bigint[]) AS wanted (id)
+         CROSS JOIN LATERAL (
+           SELECT * FROM contacts WHERE account_id = $1 AND id = wanted.id OFFSET 0) AS c"
+    };
+}
+
 statements! {
-    CONTACTS(INT8, INT8_ARRAY) = select!("", "WHERE c.account_id = $1 AND c.id = ANY($2)");
-    RECORDS(INT8, INT8_ARRAY) = select!(
-        ", ARRAY(
-             SELECT (
-               SELECT json_build_array(
-                 link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at)::text
-               FROM inboxes AS inbox
-               WHERE inbox.account_id = link.account_id AND inbox.id = link.inbox_id)
-             FROM contact_inboxes AS link
-             WHERE link.account_id = c.account_id AND link.contact_id = c.id)",
-        "WHERE c.account_id = $1 AND c.id = ANY($2)"
+    CONTACTS(INT8, INT8_ARRAY) = concat!(select!("", ""), wanted!());
+    RECORDS(INT8, INT8_ARRAY) = concat!(
+        select!(
+            ", ARRAY(
+                 SELECT (
+                   SELECT json_build_array(
+                     link.source_id, inbox.id, inbox.name, inbox.channel_type,
+                     inbox.created_at)::text
+                   FROM inboxes AS inbox
+                   WHERE inbox.account_id = link.account_id AND inbox.id = link.inbox_id)
+                 FROM contact_inboxes AS link
+                 WHERE link.account_id = c.account_id AND link.contact_id = c.id)",
+            ""
+        ),
+        wanted!()
     );
     SLICE(INT8, INT8, INT8) = select!(
         "",
-        "WHERE c.account_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+        " FROM contacts AS c WHERE c.account_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
     );
     MOMENT(INT8) = "SELECT last_seq, contacts FROM counters WHERE account_id = $1";
-    OWNERS(INT8, TEXT, TEXT_ARRAY) = "SELECT value, contact_id FROM identities
-         WHERE account_id = $1 AND kind = $2 AND value = ANY($3)";
+    OWNERS(INT8, TEXT_ARRAY, TEXT_ARRAY) = "SELECT wanted.kind, wanted.value, owner.contact_id
+         FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+         CROSS JOIN LATERAL (
+           SELECT contact_id FROM identities
+           WHERE account_id = $1 AND kind = wanted.kind AND value = wanted.value OFFSET 0) AS owner";
 }
 
 /// Those of the contacts that there are, in the order of `ids`.
@@ -133,18 +148,19 @@ pub(super) async fn owners(
     account: AccountId,
     identities: impl Iterator<Item = &Identity>,
 ) -> Result<HashMap<Identity, ContactId>, Error> {
-    let mut by_kind: HashMap<IdentityKind, Vec<&str>> = HashMap::new();
     // Nobody holds an address with a NUL, and PostgreSQL takes no text with it.
-    for identity in identities.filter(|identity| !identity.value.contains('\0')) {
-        by_kind.entry(identity.kind).or_default().push(&identity.value);
+    let asked = identities.filter(|identity| !identity.value.contains('\0'));
+    let (kinds, values): (Vec<&str>, Vec<&str>) =
+        asked.map(|identity| (identity.kind.as_str(), identity.value.as_str())).unzip();
+    if kinds.is_empty() {
+        return Ok(HashMap::new());
     }
-    let asked = by_kind.iter().map(|(kind, values)| async move {
-        let rows = session.query(OWNERS, &[&account.0, &kind.as_str(), values]).await?;
-        let owner = |row: &Row| -> Result<(Identity, ContactId), Error> {
-            let identity = Identity { kind: *kind, value: column(row, 0)? };
-            Ok((identity, ContactId(column(row, 1)?)))
-        };
-        rows.iter().map(owner).collect::<Result<Vec<_>, Error>>()
-    });
-    Ok(futures::future::try_join_all(asked).await?.into_iter().flatten().collect())
+    let rows = session.query(OWNERS, &[&account.0, &kinds, &values]).await?;
+    let owner = |row: &Row| -> Result<(Identity, ContactId), Error> {
+        let kind: &str = column(row, 0)?;
+        let kind = IdentityKind::ALL.into_iter().find(|known| known.as_str() == kind);
+        let kind = kind.ok_or_else(|| Error::Unreadable("an address of no known kind".into()))?;
+        Ok((Identity { kind, value: column(row, 1)? }, ContactId(column(row, 2)?)))
+    };
+    rows.iter().map(owner).collect()
 }

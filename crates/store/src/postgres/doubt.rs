@@ -1,6 +1,6 @@
 //! A commit whose answer was lost: finding out whether it took place.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -16,13 +16,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn took_place<'a>(
     look: impl Fn() -> BoxFuture<'a, Result<bool, Error>>,
 ) -> Option<bool> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        match look().await {
-            Ok(found) => return Some(found),
-            Err(error) => tracing::warn!(%error, "a commit is still in doubt"),
+    let looking = async {
+        loop {
+            match look().await {
+                Ok(found) => return found,
+                Err(error) => tracing::warn!(%error, "a commit is still in doubt"),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
-    }
-    None
+    };
+    tokio::time::timeout(PATIENCE, looking).await.ok()
 }

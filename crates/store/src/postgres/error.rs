@@ -60,6 +60,11 @@ impl Error {
         }
     }
 
+    /// Whether the server answered, and said no.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.as_db_error().is_some()) && !self.is_lost()
+    }
+
     /// Whether a statement of the group's own failed, so that its calls are to be run one by one.
     pub(super) fn is_of_a_call(&self) -> bool {
         matches!(StoreError::from(self), StoreError::Internal(_))
@@ -89,7 +94,9 @@ impl From<&Error> for StoreError {
                 Some(code)
                     if code.code().starts_with("53")
                         || code.code().starts_with("58")
-                        || *code == SqlState::READ_ONLY_SQL_TRANSACTION =>
+                        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                        // BEGIN READ WRITE on a replica.
+                        || *code == SqlState::FEATURE_NOT_SUPPORTED =>
                 {
                     Self::Unavailable(text)
                 }

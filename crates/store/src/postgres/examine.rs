@@ -9,7 +9,8 @@ use crate::examine::{CHECKS, Check, Finding, Severity};
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
      SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '8s';
      SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
-     SET LOCAL enable_mergejoin = on;";
+     SET LOCAL enable_mergejoin = on; SET LOCAL enable_bitmapscan = on;
+     SET LOCAL enable_sort = on;";
 
 /// Runs all checks.
 pub(super) async fn all(session: &Session, now: UnixMillis) -> Result<Vec<Finding>, Error> {

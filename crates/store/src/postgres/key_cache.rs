@@ -37,26 +37,33 @@ struct Known {
     changes: u64,
 }
 
+/// A look-up that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Begun {
+    at: Instant,
+    changes: u64,
+}
+
 impl KeyCache {
     /// A key that is known, or what [`KeyCache::keep`] wants to be told once it is looked up.
-    pub(super) fn get(&self, by: &By) -> Result<StoredKey, u64> {
+    pub(super) fn get(&self, by: &By) -> Result<StoredKey, Begun> {
         let known = self.known();
         match known.keys.get(by) {
             Some((since, key)) if since.elapsed() < LIFE => Ok(key.clone()),
-            _ => Err(known.changes),
+            _ => Err(Begun { at: Instant::now(), changes: known.changes }),
         }
     }
 
     /// Keeps what was looked up, unless a key was changed meanwhile.
-    pub(super) fn keep(&self, by: By, key: &StoredKey, begun: u64) {
+    pub(super) fn keep(&self, by: By, key: &StoredKey, begun: Begun) {
         let mut known = self.known();
-        if known.changes != begun {
+        if known.changes != begun.changes {
             return;
         }
         if known.keys.len() >= KEYS {
             known.keys.clear();
         }
-        known.keys.insert(by, (Instant::now(), key.clone()));
+        known.keys.insert(by, (begun.at, key.clone()));
     }
 
     /// Forgets all keys: one of them was changed.

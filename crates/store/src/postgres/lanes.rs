@@ -25,12 +25,13 @@ use tokio_postgres::types::ToSql;
 use super::{
     accounts, doubt,
     error::Error,
+    key_cache::KeyCache,
     load, row, save,
     session::{Session, Sessions},
     statement::statements,
 };
 use crate::{
-    Applied, StoreError,
+    Applied, Change, StoreError,
     ledger::{Call, Ledger, Needs, OutcomeKey, missing_account},
 };
 
@@ -46,6 +47,8 @@ type Answer = Result<Applied, StoreError>;
 /// The lanes of a server.
 pub(super) struct Lanes {
     sessions: Sessions,
+    /// Forgets what a call may have changed, whether anybody still waits for it or not.
+    key_cache: Arc<KeyCache>,
     /// Lets so many lanes at a connection; the others of the pool are for reads.
     turns: Semaphore,
     queues: Mutex<Queues>,
@@ -67,9 +70,10 @@ struct Waiting {
 }
 
 impl Lanes {
-    pub(super) fn new(sessions: Sessions, at_once: usize) -> Arc<Self> {
+    pub(super) fn new(sessions: Sessions, at_once: usize, key_cache: Arc<KeyCache>) -> Arc<Self> {
         Arc::new(Self {
             sessions,
+            key_cache,
             turns: Semaphore::new(at_once),
             queues: Mutex::default(),
             running: watch::Sender::new(0),
@@ -121,19 +125,34 @@ impl Lanes {
             let (calls, replies): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.call, waiting.reply)).unzip();
             let begun = Instant::now();
-            let running = AssertUnwindSafe(self.run(account, &calls)).catch_unwind();
-            let answers = running.await.unwrap_or_else(|_| {
-                let failed = StoreError::Internal("a change panicked".into());
-                vec![Err(failed); calls.len()]
-            });
+            let answers = self.run(account, &calls).await;
             drop(turn);
+            if calls.iter().flat_map(|call| &call.changes).any(Change::is_of_a_key) {
+                self.key_cache.forget();
+            }
             metrics::histogram!("meishi_store_commit_seconds").record(begun.elapsed());
+            // Another server holds the account for long. Who came while this one waited for it has
+            // waited as well.
+            if answers.iter().all(|answer| matches!(answer, Err(StoreError::Busy))) {
+                self.refuse_waiting(account);
+            }
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // Nobody to answer is no failure: the caller has gone away.
                 let _ = reply.send(answer);
             }
         }
         self.running.send_modify(|lanes| *lanes -= 1);
+    }
+
+    /// Answers what waits for an account that the database is too busy for it.
+    fn refuse_waiting(&self, account: AccountId) {
+        let mut queues = self.queues();
+        let waiting = queues.accounts.get_mut(&account).map(std::mem::take).unwrap_or_default();
+        queues.waiting -= waiting.len();
+        drop(queues);
+        for call in waiting {
+            let _ = call.reply.send(Err(StoreError::Busy));
+        }
     }
 
     /// What waits for an account, up to what one transaction takes; `None` ends the lane.
@@ -180,9 +199,14 @@ impl Lanes {
     async fn commit(&self, account: AccountId, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
         let mut tries = self.sessions.tries();
         loop {
-            match self.try_commit(account, calls).await {
-                Err(Failure::Lost(_)) if tries.again() => {}
-                result => return result,
+            let trying = AssertUnwindSafe(self.try_commit(account, calls)).catch_unwind();
+            match trying.await {
+                Ok(Err(Failure::Lost(_))) if tries.again() => {}
+                Ok(result) => return result,
+                Err(_) => {
+                    let panicked = StoreError::Internal("a change panicked".into());
+                    return Err(Failure::OfACall(panicked));
+                }
             }
         }
     }
@@ -205,7 +229,7 @@ impl Lanes {
             return Ok(written.0);
         };
         let Err(error) = session.commit().await else { return Ok(answers) };
-        if !error.is_lost() {
+        if error.is_refusal() {
             session.roll_back().await;
             return Err(error.into());
         }

@@ -1,6 +1,6 @@
 //! The rows that a group of calls needs, read in one round trip.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures::{future::try_join_all, try_join};
 use meishi_contacts::{AccountId, ContactId, InboxId, Label, SourceId, UnixMillis};
@@ -16,13 +16,20 @@ use super::{
 use crate::ledger::{KeptOutcome, Ledger, Needs};
 
 statements! {
-    HOLDERS(INT8, INT8, TEXT_ARRAY) = "SELECT source_id, contact_id FROM contact_inboxes
-         WHERE account_id = $1 AND inbox_id = $2 AND source_id = ANY($3)";
+    HOLDERS(INT8, INT8_ARRAY, TEXT_ARRAY) =
+        "SELECT wanted.inbox_id, wanted.source_id, holder.contact_id
+         FROM unnest($2::bigint[], $3::text[]) AS wanted (inbox_id, source_id)
+         CROSS JOIN LATERAL (
+           SELECT contact_id FROM contact_inboxes
+           WHERE account_id = $1 AND inbox_id = wanted.inbox_id AND source_id = wanted.source_id
+           OFFSET 0) AS holder";
     COUNT_INBOXES(INT8) = "SELECT count(*) FROM inboxes WHERE account_id = $1";
     COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
-    LABELS(INT8, TEXT_ARRAY) = "SELECT title, id FROM labels
-         WHERE account_id = $1 AND title = ANY($2)";
+    LABELS(INT8, TEXT_ARRAY) = "SELECT wanted.title, label.id
+         FROM unnest($2::text[]) AS wanted (title)
+         CROSS JOIN LATERAL (
+           SELECT id FROM labels WHERE account_id = $1 AND title = wanted.title OFFSET 0) AS label";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
     OUTCOME(INT8, INT8, TEXT, TEXT) = "SELECT fingerprint, outcome, created_at
          FROM idempotency_keys
@@ -80,21 +87,18 @@ impl Reader<'_> {
     }
 
     async fn holders(&self, needs: &Needs) -> Result<Note, Error> {
-        let mut by_inbox: BTreeMap<InboxId, Vec<&str>> = BTreeMap::new();
-        for (inbox, source_id) in &needs.links {
-            by_inbox.entry(*inbox).or_default().push(source_id.as_str());
+        let mut holders = Vec::new();
+        let (inboxes, sources): (Vec<i64>, Vec<&str>) =
+            needs.links.iter().map(|(inbox, source_id)| (inbox.0, source_id.as_str())).unzip();
+        if !inboxes.is_empty() {
+            for row in self.session.query(HOLDERS, &[&self.account.0, &inboxes, &sources]).await? {
+                let source_id = SourceId::from_stored(column(&row, 1)?);
+                let link = (InboxId(column(&row, 0)?), source_id);
+                holders.push((link, ContactId(column(&row, 2)?)));
+            }
         }
-        let asked = by_inbox.iter().map(|(inbox, sources)| async move {
-            let rows = self.session.query(HOLDERS, &[&self.account.0, &inbox.0, sources]).await?;
-            let holder = |row| -> Result<_, Error> {
-                let source_id = SourceId::from_stored(column(row, 0)?);
-                Ok(((*inbox, source_id), ContactId(column(row, 1)?)))
-            };
-            rows.iter().map(holder).collect::<Result<Vec<_>, Error>>()
-        });
-        let holders = try_join_all(asked).await?;
         Ok(Box::new(|ledger| {
-            for (link, holder) in holders.into_iter().flatten() {
+            for (link, holder) in holders {
                 ledger.load_link(link, holder);
             }
         }))

@@ -20,6 +20,7 @@ mod lint;
 mod load;
 pub(crate) mod lock;
 pub(crate) mod migrations;
+mod replica;
 mod row;
 mod save;
 mod session;
@@ -45,6 +46,7 @@ pub(crate) use connect::{check_server, open_error};
 use error::Error;
 use key_cache::{By, KeyCache};
 use lanes::Lanes;
+use replica::Replica;
 use session::{Session, Sessions};
 
 /// How a server uses its database.
@@ -70,10 +72,9 @@ impl Default for PostgresOptions {
 /// A [`Store`] on PostgreSQL.
 pub struct PostgresStore {
     sessions: Sessions,
-    /// The replica's.
-    lagging: Option<Sessions>,
+    replica: Option<Replica>,
     lanes: Arc<Lanes>,
-    key_cache: KeyCache,
+    key_cache: Arc<KeyCache>,
 }
 
 impl PostgresStore {
@@ -90,28 +91,29 @@ impl PostgresStore {
             migrations::run(&mut client, url, database_id).await?;
             crate::copy::refuse_unfinished_postgres(url, &client).await?;
             let failed = |error| connect::open_error(url, &error);
-            let asynchronous = is_asynchronous(&client).await.map_err(failed)?;
+            warn_of_fsync(&client).await.map_err(failed)?;
             if let Some(replica) = &options.replica {
-                check_replica(&client, url, replica).await?;
+                replica::check(&client, url, replica).await?;
             }
-            Ok(asynchronous)
+            Ok(())
         };
-        let opened: Result<bool, OpenError> = opened.await;
+        let opened: Result<(), OpenError> = opened.await;
         drop(client);
         connection.abort();
-        let asynchronous = opened?;
+        opened?;
         let connections = options.connections.max(2);
         let pool = |url: &DatabaseUrl| {
-            let sessions = Sessions::new(url, connections, options.pooled, asynchronous);
+            let sessions = Sessions::new(url, connections, options.pooled);
             sessions.map_err(|error| OpenError::Failed {
                 database: url.to_string(),
                 reason: error.to_string(),
             })
         };
         let sessions = pool(url)?;
-        let lagging = options.replica.as_ref().map(pool).transpose()?;
-        let lanes = Lanes::new(sessions.clone(), connections / 2);
-        Ok(Self { sessions, lagging, lanes, key_cache: KeyCache::default() })
+        let replica = options.replica.as_ref().map(pool).transpose()?.map(Replica::new);
+        let key_cache = Arc::<KeyCache>::default();
+        let lanes = Lanes::new(sessions.clone(), connections / 2, Arc::clone(&key_cache));
+        Ok(Self { sessions, replica, lanes, key_cache })
     }
 
     /// Runs a read. A connection that turns out to be gone is no failure yet: it is read again on
@@ -162,24 +164,6 @@ impl PostgresStore {
         Ok(found)
     }
 
-    /// Reads contacts from the replica, where there is one and it answers.
-    async fn lagging_contacts(
-        &self,
-        account: AccountId,
-        ids: &[ContactId],
-        include: Include,
-    ) -> Vec<ContactRecord> {
-        let Some(lagging) = &self.lagging else { return Vec::new() };
-        let read = async {
-            let session = lagging.get().await?;
-            contacts::records(&session, account, ids, include).await
-        };
-        read.await.unwrap_or_else(|error: Error| {
-            tracing::warn!(%error, "the replica does not answer; the database does instead");
-            Vec::new()
-        })
-    }
-
     async fn session(&self) -> Result<Session, StoreError> {
         if self.sessions.is_closed() {
             return Err(closed());
@@ -188,42 +172,13 @@ impl PostgresStore {
     }
 }
 
-/// Refuses a replica that is one of another database.
-async fn check_replica(
-    client: &tokio_postgres::Client,
-    url: &DatabaseUrl,
-    replica: &DatabaseUrl,
-) -> Result<(), OpenError> {
-    let identity = "SELECT id, epoch FROM databases";
-    let (other, connection) = replica.connect().await?;
-    let there = other.query_typed(identity, &[]).await;
-    drop(other);
-    connection.abort();
-    let there = there.map_err(|error| connect::open_error(replica, &error))?;
-    let here = client.query_typed(identity, &[]).await;
-    let here = here.map_err(|error| connect::open_error(url, &error))?;
-    let identity = |rows: &[tokio_postgres::Row]| -> Option<(String, i64)> {
-        rows.first().and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?)))
-    };
-    if identity(&here) == identity(&there) {
-        return Ok(());
-    }
-    Err(OpenError::Unsuitable {
-        database: replica.to_string(),
-        reason: format!("it is no replica of {url}"),
-        remedy: "correct --database-replica".into(),
-    })
-}
-
-/// Whether a commit is not on disk by default here; it is asked for then.
-async fn is_asynchronous(client: &tokio_postgres::Client) -> Result<bool, tokio_postgres::Error> {
-    let statement = "SELECT current_setting('synchronous_commit'), current_setting('fsync')";
-    let rows = client.query_typed(statement, &[]).await?;
-    let Some(row) = rows.first() else { return Ok(true) };
-    if row.try_get::<_, &str>(1)? == "off" {
+/// Warns of a server that keeps nothing through a crash of its machine.
+async fn warn_of_fsync(client: &tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
+    let rows = client.query_typed("SELECT current_setting('fsync')", &[]).await?;
+    if rows.first().is_some_and(|row| row.try_get::<_, &str>(0).is_ok_and(|fsync| fsync == "off")) {
         tracing::warn!("PostgreSQL runs with fsync = off: a crash of its machine loses writes");
     }
-    Ok(row.try_get::<_, &str>(0)? == "off")
+    Ok(())
 }
 
 /// What every call is answered once the store is closed.
@@ -242,12 +197,7 @@ impl Store for PostgresStore {
         if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
             return Err(StoreError::TooManyChanges);
         }
-        let changes_keys = changes.iter().any(Change::is_of_a_key);
-        let applied = self.lanes.call(Call { cx, changes, atomic }).await;
-        if changes_keys {
-            self.key_cache.forget();
-        }
-        applied
+        self.lanes.call(Call { cx, changes, atomic }).await
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
@@ -297,7 +247,10 @@ impl Store for PostgresStore {
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
         let ids = ids.get(..READ_ROWS).unwrap_or(ids);
-        let known = self.lagging_contacts(account, ids, include).await;
+        let known = match &self.replica {
+            Some(replica) => replica.contacts(account, ids, include).await,
+            None => Vec::new(),
+        };
         let is_missing = |id: &&ContactId| known.iter().all(|record| record.contact.id != **id);
         let missing: Arc<[ContactId]> = ids.iter().filter(is_missing).copied().collect();
         if missing.is_empty() {
@@ -355,13 +308,10 @@ impl Store for PostgresStore {
     }
 
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {
-        if let Some(lagging) = &self.lagging {
-            match snapshot::open(lagging, account).await {
-                // A replica that has not heard of the account yet has nothing to give.
-                Ok(snapshot) if snapshot.seq > Seq::default() => return Ok(snapshot),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the replica gives no snapshot"),
-            }
+        if let Some(replica) = &self.replica
+            && let Some(snapshot) = replica.snapshot(account).await
+        {
+            return Ok(snapshot);
         }
         if self.sessions.is_closed() {
             return Err(closed());
@@ -395,8 +345,8 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.lanes.close().await;
         self.sessions.close();
-        if let Some(lagging) = &self.lagging {
-            lagging.close();
+        if let Some(replica) = &self.replica {
+            replica.close();
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn contact(row: &Row) -> Result<Contact, Error> {
 pub(super) fn contact_inboxes(row: &Row, index: usize) -> Result<Vec<ContactInbox>, Error> {
     let links = column::<Vec<&str>>(row, index)?.into_iter().map(|link| {
         let (source_id, id, name, channel_type, created_at): (String, i64, String, String, i64) =
-            serde_json::from_str(link).map_err(|error| unreadable(index, &error))?;
+            serde_json::from_str(link).map_err(|error| not_json(index, &error))?;
         let channel_type = ChannelType::parse(&channel_type)
             .ok_or_else(|| unreadable(index, &"a channel type that is not known"))?;
         let inbox =
@@ -102,7 +102,7 @@ pub(super) fn event(row: &Row) -> Result<Event, Error> {
 
 /// A column of JSON.
 pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row, index: usize) -> Result<T, Error> {
-    serde_json::from_str(column(row, index)?).map_err(|error| unreadable(index, &error))
+    serde_json::from_str(column(row, index)?).map_err(|error| not_json(index, &error))
 }
 
 /// 32 bytes of a hash.
@@ -117,6 +117,12 @@ fn parsed<T>(row: &Row, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> 
 fn attributes(row: &Row, index: usize) -> Result<Attributes, Error> {
     Attributes::from_stored(column(row, index)?)
         .ok_or_else(|| unreadable(index, &"not a JSON object"))
+}
+
+/// Where the JSON is wrong; what stands there may be somebody's data.
+fn not_json(index: usize, error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    unreadable(index, &format_args!("{:?} at line {line}, column {column}", error.classify()))
 }
 
 fn unreadable(index: usize, reason: &dyn std::fmt::Display) -> Error {

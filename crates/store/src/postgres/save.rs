@@ -1,13 +1,8 @@
-//! What calls left, written table by table in one round trip: what goes, then what comes or
-//! changes. Each list is a few arrays that `unnest` makes rows of again.
-
-use std::collections::BTreeMap;
+//! What calls left, written table by table in one round trip: what goes, row by row, then what comes
+//! or changes, where a list is a few arrays that `unnest` makes rows of again.
 
 use futures::future::{BoxFuture, FutureExt, try_join_all};
-use meishi_contacts::{
-    AccountId, Contact, ContactId, Email, Event, Identifier, IdentityKind, Inbox, InboxId, KeyId,
-    Phone, StoredKey,
-};
+use meishi_contacts::{AccountId, Contact, Email, Event, Identifier, Inbox, Phone, StoredKey};
 use tokio_postgres::types::ToSql;
 
 use super::{
@@ -18,18 +13,17 @@ use super::{
 use crate::ledger::{AccountRows, Counters, KeptOutcome, OutcomeKey, Writes, actor_columns};
 
 statements! {
-    EMPTY_INBOXES(INT8, INT8_ARRAY) = "DELETE FROM contact_inboxes
-         WHERE account_id = $1 AND inbox_id = ANY($2)";
-    DELETE_CONTACT_LABELS(INT8, INT8_ARRAY) = "DELETE FROM contact_labels
-         WHERE account_id = $1 AND contact_id = ANY($2)";
-    DELETE_LINKS(INT8, INT8, TEXT_ARRAY) = "DELETE FROM contact_inboxes
-         WHERE account_id = $1 AND inbox_id = $2 AND source_id = ANY($3)";
-    DELETE_IDENTITIES(INT8, TEXT, TEXT_ARRAY) = "DELETE FROM identities
-         WHERE account_id = $1 AND kind = $2 AND value = ANY($3)";
-    DELETE_CONTACTS(INT8, INT8_ARRAY) = "DELETE FROM contacts
-         WHERE account_id = $1 AND id = ANY($2)";
-    DELETE_INBOXES(INT8, INT8_ARRAY) = "DELETE FROM inboxes WHERE account_id = $1 AND id = ANY($2)";
-    DELETE_KEYS(INT8, INT8_ARRAY) = "DELETE FROM api_keys WHERE account_id = $1 AND id = ANY($2)";
+    EMPTY_INBOX(INT8, INT8) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2";
+    DELETE_CONTACT_LABELS(INT8, INT8) = "DELETE FROM contact_labels
+         WHERE account_id = $1 AND contact_id = $2";
+    DELETE_LINK(INT8, INT8, TEXT) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2 AND source_id = $3";
+    DELETE_IDENTITY(INT8, TEXT, TEXT) = "DELETE FROM identities
+         WHERE account_id = $1 AND kind = $2 AND value = $3";
+    DELETE_CONTACT(INT8, INT8) = "DELETE FROM contacts WHERE account_id = $1 AND id = $2";
+    DELETE_INBOX(INT8, INT8) = "DELETE FROM inboxes WHERE account_id = $1 AND id = $2";
+    DELETE_KEY(INT8, INT8) = "DELETE FROM api_keys WHERE account_id = $1 AND id = $2";
     INSERT_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
         "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
          VALUES ($1, $2, $3, $4, $5)";
@@ -63,7 +57,7 @@ statements! {
            AS new(id, version, name, first_name, last_name, email, phone_number, identifier,
              thumbnail, availability_status, blocked, additional_attributes, custom_attributes,
              last_activity_at, created_at)
-         WHERE c.account_id = $1 AND c.id = ANY($2) AND c.id = new.id";
+         WHERE c.account_id = $1 AND c.id = new.id";
     INSERT_IDENTITIES(INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
         "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
          SELECT $1, *, true FROM unnest($2::text[], $3::text[], $4::bigint[])";
@@ -111,25 +105,28 @@ pub(super) async fn rows(
     writes: &Writes,
 ) -> Result<(), Error> {
     let mut batch = Batch::new(session, account);
-    batch.delete_where(EMPTY_INBOXES, &writes.emptied_inboxes, |id: &InboxId| id.0);
-    batch.delete_where(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id: &ContactId| id.0);
-    let mut links: BTreeMap<InboxId, Vec<&str>> = BTreeMap::new();
+    for inbox in &writes.emptied_inboxes {
+        batch.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
+    }
+    for contact in &writes.unlabelled_contacts {
+        batch.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
+    }
     for (inbox, source_id) in &writes.gone_links {
-        links.entry(*inbox).or_default().push(source_id.as_str());
+        batch.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));
     }
-    for (inbox, sources) in links {
-        batch.send(DELETE_LINKS, Expect::Rows(sources.len()), (inbox.0, sources));
+    for identity in &writes.gone_identities {
+        let address = (identity.kind.as_str(), identity.value.as_str());
+        batch.send(DELETE_IDENTITY, Expect::Rows(1), address);
     }
-    let mut identities: BTreeMap<IdentityKind, Vec<&str>> = BTreeMap::new();
-    for gone in &writes.gone_identities {
-        identities.entry(gone.kind).or_default().push(&gone.value);
+    for contact in &writes.gone_contacts {
+        batch.send(DELETE_CONTACT, Expect::Rows(1), (contact.0,));
     }
-    for (kind, values) in identities {
-        batch.send(DELETE_IDENTITIES, Expect::Rows(values.len()), (kind.as_str(), values));
+    for inbox in &writes.gone_inboxes {
+        batch.send(DELETE_INBOX, Expect::Rows(1), (inbox.0,));
     }
-    batch.delete(DELETE_CONTACTS, &writes.gone_contacts, |id: &ContactId| id.0);
-    batch.delete(DELETE_INBOXES, &writes.gone_inboxes, |id: &InboxId| id.0);
-    batch.delete(DELETE_KEYS, &writes.gone_keys, |id: &KeyId| id.0);
+    for key in &writes.gone_keys {
+        batch.send(DELETE_KEY, Expect::Rows(1), (key.0,));
+    }
 
     batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
     batch.inboxes(UPDATE_INBOX, &writes.changed_inboxes);
@@ -239,28 +236,6 @@ impl<'a> Batch<'a> {
         };
         self.statements.push(statement);
         self.runs.push(run.boxed());
-    }
-
-    fn delete<K>(&mut self, statement: Statement, gone: &[K], number: impl Fn(&K) -> i64) {
-        self.delete_numbers(statement, gone, number, Expect::Rows(gone.len()));
-    }
-
-    /// Deletes rows of which there may be any number for each key.
-    fn delete_where<K>(&mut self, statement: Statement, of: &[K], number: impl Fn(&K) -> i64) {
-        self.delete_numbers(statement, of, number, Expect::Any);
-    }
-
-    fn delete_numbers<K>(
-        &mut self,
-        statement: Statement,
-        keys: &[K],
-        number: impl Fn(&K) -> i64,
-        expect: Expect,
-    ) {
-        if !keys.is_empty() {
-            let numbers: Vec<i64> = keys.iter().map(number).collect();
-            self.send(statement, expect, (numbers,));
-        }
     }
 
     fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {

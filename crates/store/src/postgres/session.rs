@@ -1,7 +1,10 @@
 //! Connections: a pool of them, and one that statements are run on.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,6 +12,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime,
 };
 use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{connect::DatabaseUrl, error::Error, statement::Statement};
@@ -23,6 +27,12 @@ const TRYING: Duration = Duration::from_secs(5);
 /// below it.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// A commit is on disk when it is answered, whatever the server does by default at that moment. Where
+/// it waits for replicas by default, it goes on doing so.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+     SELECT set_config('synchronous_commit', 'on', true)
+     WHERE current_setting('synchronous_commit') = 'off';";
+
 /// In a transaction that failed, COMMIT rolls back and is no error. The SELECT before it is one, and
 /// keeps the COMMIT from being run at all.
 const COMMIT: &str = "SELECT 1; COMMIT";
@@ -31,14 +41,17 @@ const COMMIT: &str = "SELECT 1; COMMIT";
 /// server that froze amid a transaction is put out before those who wait for its lock give up.
 ///
 /// Rows are only ever looked up by key. A plan that was made while a table was small must not read
-/// the whole of it when it has grown, so plans by key are the only ones that are cached.
-const SETTINGS: [(&str, &str); 8] = [
+/// the whole of it when it has grown, so plans by key are the only ones that are made; `lint.rs` holds
+/// every statement to that.
+const SETTINGS: [(&str, &str); 10] = [
     ("idle_in_transaction_session_timeout", "3s"),
     ("lock_timeout", "8s"),
     ("statement_timeout", "20s"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
     ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
 ];
@@ -50,18 +63,13 @@ pub(super) struct Sessions {
     /// Connections are a pooler's, handed out for a transaction each: nothing can be prepared, and
     /// settings hold for one transaction.
     pooled: bool,
-    /// `synchronous_commit` is off by default there, and is switched on.
-    synchronous: bool,
+    /// Lets some of the connections read snapshots, which takes long; the others are left.
+    snapshots: Arc<Semaphore>,
 }
 
 impl Sessions {
     /// A pool of at most so many connections.
-    pub(super) fn new(
-        url: &DatabaseUrl,
-        connections: usize,
-        pooled: bool,
-        synchronous: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(url: &DatabaseUrl, connections: usize, pooled: bool) -> Result<Self, Error> {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(url.config().clone(), url.tls(), config);
         let mut builder = Pool::builder(manager)
@@ -70,10 +78,10 @@ impl Sessions {
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT))
-            .create_timeout(Some(WAIT))
+            .create_timeout(url.patience().or(Some(WAIT)))
             .recycle_timeout(Some(WAIT));
         if !pooled {
-            let settings = settings("SET", synchronous);
+            let settings = settings("SET");
             builder = builder.post_create(Hook::async_fn(move |client, _| {
                 let settings = settings.clone();
                 async move { client.batch_execute(&settings).await.map_err(HookError::Backend) }
@@ -81,7 +89,8 @@ impl Sessions {
             }));
         }
         let pool = builder.build().map_err(|error| Error::NoConnection(error.to_string()))?;
-        Ok(Self { pool, pooled, synchronous })
+        let snapshots = Arc::new(Semaphore::new((connections / 4).max(2)));
+        Ok(Self { pool, pooled, snapshots })
     }
 
     /// A connection that nobody else uses.
@@ -92,11 +101,15 @@ impl Sessions {
 
     /// The statements that begin a lane's transaction.
     pub(super) fn begin(&self) -> String {
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;";
-        if self.pooled {
-            format!("{begin} {}", settings("SET LOCAL", self.synchronous))
-        } else {
-            begin.to_owned()
+        if self.pooled { format!("{BEGIN} {}", settings("SET LOCAL")) } else { BEGIN.to_owned() }
+    }
+
+    /// The right to read a snapshot.
+    pub(super) async fn snapshot_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let turn = Arc::clone(&self.snapshots).acquire_owned();
+        match tokio::time::timeout(WAIT, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Error::NoneFree),
         }
     }
 
@@ -132,10 +145,9 @@ impl Tries {
     }
 }
 
-fn settings(verb: &str, synchronous: bool) -> String {
-    let durable = synchronous.then_some(("synchronous_commit", "on"));
-    let set = |(name, value)| format!("{verb} {name} = '{value}';");
-    SETTINGS.into_iter().chain(durable).map(set).collect()
+/// Statements that set what every connection is set to.
+pub(super) fn settings(verb: &str) -> String {
+    SETTINGS.map(|(name, value)| format!("{verb} {name} = '{value}';")).concat()
 }
 
 /// A connection. Dropped amid a transaction, as when a caller goes away, it is closed: the next one
@@ -254,7 +266,7 @@ impl Session {
         self.client.as_ref().ok_or_else(gone)
     }
 
-    /// Runs statements without parameters, none of which begins or ends a transaction.
+    /// Runs statements without parameters.
     pub(super) async fn batch(&self, statements: &str) -> Result<(), Error> {
         in_time(self.client()?.batch_execute(statements)).await
     }

@@ -2,6 +2,7 @@
 
 use futures::stream::{self, StreamExt};
 use meishi_contacts::{AccountId, ContactId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     contacts,
@@ -20,8 +21,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
 /// Opens a snapshot. Its transaction lasts until the stream ends or is dropped.
 pub(super) async fn open(sessions: &Sessions, account: AccountId) -> Result<Snapshot, StoreError> {
+    let turn = sessions.snapshot_turn().await?;
     let session = Some(sessions.get().await?);
-    let mut reading = Reading { session, account, last: ContactId(0) };
+    let mut reading = Reading { session, account, last: ContactId(0), _turn: turn };
     let (seq, count) = match reading.begin().await {
         Ok(moment) => moment,
         Err(error) => return Err(error.into()),
@@ -42,6 +44,7 @@ struct Reading {
     session: Option<Session>,
     account: AccountId,
     last: ContactId,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Reading {
