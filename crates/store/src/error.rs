@@ -25,6 +25,13 @@ pub enum StoreError {
     Internal(String),
 }
 
+impl StoreError {
+    /// What every call is answered once the store is closed.
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable("the store is closed".into())
+    }
+}
+
 /// Why a store could not be opened: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

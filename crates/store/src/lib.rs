@@ -15,6 +15,7 @@ mod context;
 pub mod copy;
 mod error;
 pub mod examine;
+mod key_columns;
 mod ledger;
 pub mod postgres;
 pub mod sqlite;

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
     AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
-    SourceId, StoredKey, UnixMillis,
+    SourceId, StoredKey, UnixMillis, limits::BATCH_CHANGES,
 };
 
 use self::rows::Rows;
@@ -41,6 +41,16 @@ pub(crate) struct Call {
     pub(crate) cx: Context,
     pub(crate) changes: Vec<Change>,
     pub(crate) atomic: bool,
+}
+
+impl Call {
+    /// A call of no more changes than are allowed.
+    pub(crate) fn new(cx: Context, changes: Vec<Change>, atomic: bool) -> Result<Self, StoreError> {
+        if changes.len() > BATCH_CHANGES {
+            return Err(StoreError::TooManyChanges);
+        }
+        Ok(Self { cx, changes, atomic })
+    }
 }
 
 /// An account's counters row: the last number given of each kind, and exact counts.

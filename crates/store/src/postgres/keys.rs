@@ -3,30 +3,17 @@
 use meishi_contacts::{AccountId, ApiKey, KeyId, StoredKey, UnixMillis};
 
 use super::{error::Error, row, session::Session, statement::statements};
-
-/// The start of every statement that reads keys, in the order in which [`row::stored_key`] reads
-/// them.
-macro_rules! select {
-    ($($rest:literal),+) => {
-        concat!(
-            $(
-                "SELECT account_id, id, api_key, name, role, created_at, expires_at, last_used_at,
-                   previous_until, secret_hash, previous_hash
-                 FROM api_keys ",
-                $rest
-            ),+
-        )
-    };
-}
+use crate::key_columns::select_keys;
 
 statements! {
     TOUCH(INT8, INT8, INT8) = "UPDATE api_keys
          SET last_used_at = greatest(coalesce(last_used_at, 0), $3)
          WHERE account_id = $1 AND id = $2";
-    BY_NAME(TEXT) = select!("WHERE api_key = $1");
-    BY_SECRET(BYTEA) = select!("WHERE secret_hash = $1 UNION ALL ", "WHERE previous_hash = $1 LIMIT 1");
-    SOME(INT8, INT8_ARRAY) = select!("WHERE account_id = $1 AND id = ANY($2)");
-    ALL(INT8) = select!("WHERE account_id = $1 ORDER BY id");
+    BY_NAME(TEXT) = select_keys!("WHERE api_key = $1");
+    BY_SECRET(BYTEA) =
+        select_keys!("WHERE secret_hash = $1 UNION ALL ", "WHERE previous_hash = $1 LIMIT 1");
+    SOME(INT8, INT8_ARRAY) = select_keys!("WHERE account_id = $1 AND id = ANY($2)");
+    ALL(INT8) = select_keys!("WHERE account_id = $1 ORDER BY id");
 }
 
 /// Notes a use, never an earlier one than is known.

@@ -87,7 +87,7 @@ impl Lanes {
         {
             let mut queues = self.queues();
             if queues.closed {
-                return Err(super::closed());
+                return Err(StoreError::closed());
             }
             if queues.waiting >= WRITE_QUEUE {
                 return Err(StoreError::Busy);
@@ -102,7 +102,7 @@ impl Lanes {
                 tokio::spawn(Arc::clone(self).serve(account));
             }
         }
-        answer.await.unwrap_or_else(|_| Err(super::closed()))
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     /// Refuses further calls and waits for those that are queued.

@@ -141,7 +141,7 @@ impl PostgresStore {
     /// A key that is known, or that the database knows.
     async fn key(&self, by: By) -> Result<Option<StoredKey>, StoreError> {
         let begun = match self.key_cache.get(&by) {
-            Ok(_) if self.sessions.is_closed() => return Err(closed()),
+            Ok(_) if self.sessions.is_closed() => return Err(StoreError::closed()),
             Ok(key) => return Ok(Some(key)),
             Err(begun) => begun,
         };
@@ -166,7 +166,7 @@ impl PostgresStore {
 
     async fn session(&self) -> Result<Session, StoreError> {
         if self.sessions.is_closed() {
-            return Err(closed());
+            return Err(StoreError::closed());
         }
         Ok(self.sessions.get().await?)
     }
@@ -181,11 +181,6 @@ async fn warn_of_fsync(client: &tokio_postgres::Client) -> Result<(), tokio_post
     Ok(())
 }
 
-/// What every call is answered once the store is closed.
-fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed".into())
-}
-
 #[async_trait]
 impl Store for PostgresStore {
     async fn apply(
@@ -194,10 +189,7 @@ impl Store for PostgresStore {
         changes: Vec<Change>,
         atomic: bool,
     ) -> Result<Applied, StoreError> {
-        if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
-            return Err(StoreError::TooManyChanges);
-        }
-        self.lanes.call(Call { cx, changes, atomic }).await
+        self.lanes.call(Call::new(cx, changes, atomic)?).await
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
@@ -314,7 +306,7 @@ impl Store for PostgresStore {
             return Ok(snapshot);
         }
         if self.sessions.is_closed() {
-            return Err(closed());
+            return Err(StoreError::closed());
         }
         snapshot::open(&self.sessions, account).await
     }

@@ -4,28 +4,16 @@ use meishi_contacts::{AccountId, ApiKey, KeyId, Role, SecretHash, StoredKey, Uni
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
-
-/// The start of every statement that reads keys, in the order in which [`stored`] reads them.
-macro_rules! select {
-    ($($rest:literal),+) => {
-        concat!(
-            $(
-                "SELECT account_id, id, api_key, name, role, created_at, expires_at, last_used_at,
-                   previous_until, secret_hash, previous_hash
-                 FROM api_keys ",
-                $rest
-            ),+
-        )
-    };
-}
+use crate::key_columns::select_keys;
 
 statements! {
     TOUCH = "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?3)
          WHERE account_id = ?1 AND id = ?2";
-    BY_NAME = select!("WHERE api_key = ?1");
-    BY_SECRET = select!("WHERE secret_hash = ?1 UNION ALL ", "WHERE previous_hash = ?1 LIMIT 1");
-    KEY = select!("WHERE account_id = ?1 AND id = ?2");
-    KEYS = select!("WHERE account_id = ?1 ORDER BY id");
+    BY_NAME = select_keys!("WHERE api_key = ?1");
+    BY_SECRET =
+        select_keys!("WHERE secret_hash = ?1 UNION ALL ", "WHERE previous_hash = ?1 LIMIT 1");
+    KEY = select_keys!("WHERE account_id = ?1 AND id = ?2");
+    KEYS = select_keys!("WHERE account_id = ?1 ORDER BY id");
 }
 
 /// Notes a use, never an earlier one than is known.

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{closed, migrations, store_error};
+use super::{migrations, store_error};
 use crate::StoreError;
 
 /// Steps of SQLite's machine after which a read looks whether the store is being closed.
@@ -40,7 +40,7 @@ impl LongReads {
         E: From<StoreError> + Send + 'static,
     {
         let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
-            return Err(closed().into());
+            return Err(StoreError::closed().into());
         };
         let (path, closing) = (self.path.clone(), Arc::clone(&self.closing));
         let read = move || {
@@ -55,7 +55,7 @@ impl LongReads {
             let connection = open().map_err(|error| store_error(&error))?;
             // What fails while the store is being closed fails because of that.
             work(&connection).map_err(|error| {
-                if closing.load(Ordering::Relaxed) { closed().into() } else { error }
+                if closing.load(Ordering::Relaxed) { StoreError::closed().into() } else { error }
             })
         };
         let done = tokio::task::spawn_blocking(read).await;

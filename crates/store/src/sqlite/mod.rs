@@ -106,11 +106,6 @@ fn store_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// What every call is answered once the store is closed.
-fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed".into())
-}
-
 #[async_trait]
 impl Store for SqliteStore {
     async fn apply(
@@ -119,10 +114,7 @@ impl Store for SqliteStore {
         changes: Vec<Change>,
         atomic: bool,
     ) -> Result<Applied, StoreError> {
-        if changes.len() > meishi_contacts::limits::BATCH_CHANGES {
-            return Err(StoreError::TooManyChanges);
-        }
-        let call = Call { cx, changes, atomic };
+        let call = Call::new(cx, changes, atomic)?;
         self.writer.call(move |connection| changes::apply(connection, &call)).await
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{closed, execute, migrations, store_error};
+use super::{execute, migrations, store_error};
 use crate::StoreError;
 
 /// The connections; each is gone once the store is closed.
@@ -41,7 +41,7 @@ impl Readers {
             (None, Some(slot)) => slot.lock().unwrap_or_else(PoisonError::into_inner),
             (None, None) => return Err(StoreError::Internal("there is no reader".into())),
         };
-        let Some(connection) = slot.as_ref() else { return Err(closed()) };
+        let Some(connection) = slot.as_ref() else { return Err(StoreError::closed()) };
         let read = || {
             if !connection.is_autocommit() {
                 // A read panicked amid its transaction.

@@ -14,7 +14,7 @@ use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{closed, execute, store_error};
+use super::{execute, store_error};
 use crate::StoreError;
 
 /// A handle to the writer's thread.
@@ -87,9 +87,9 @@ impl Writer {
         let call = Box::new(PendingCall { work: Some(work), result, reply });
         self.queue.try_send(Message::Call(call)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => closed(),
+            mpsc::error::TrySendError::Closed(_) => StoreError::closed(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     /// Finishes what is queued, then closes the database.

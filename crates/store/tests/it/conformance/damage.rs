@@ -21,6 +21,20 @@ pub(crate) struct Damage {
     pub(crate) found: &'static [(&'static str, i64)],
 }
 
+impl Damage {
+    /// The statement for an account.
+    pub(crate) fn of(&self, account: AccountId) -> String {
+        self.statement.replace("{account}", &account.to_string())
+    }
+
+    /// What an examination must find.
+    pub(crate) fn expected(&self) -> Vec<Found> {
+        let of_account = |check| check != "database_identity";
+        let found = self.found.iter();
+        found.map(|(check, count)| ((*check).into(), Some(*count), of_account(*check))).collect()
+    }
+}
+
 const fn damage(statement: &'static str, found: &'static [(&'static str, i64)]) -> Damage {
     Damage { statement, found }
 }

@@ -1,5 +1,9 @@
 //! What is not copied, or not copied into.
 
+use std::thread;
+
+use tokio::runtime::Builder;
+
 use super::*;
 
 fn says(text: &str, words: &[&str]) {
@@ -104,17 +108,26 @@ async fn a_source_on_postgresql_is_locked_against_writers_and_open_to_readers() 
     client.batch_execute("BEGIN; UPDATE counters SET last_seq = last_seq").await.unwrap();
     let text = sentence(&source.place(), &target.place()).await;
     says(&text, &["is being written to", "stop its servers"]);
-    client.batch_execute("ROLLBACK; SET lock_timeout = '50ms'").await.unwrap();
+    client.batch_execute("ROLLBACK").await.unwrap();
 
     let told = Told { cut: Some(3), ..Told::default() };
     let (from, to) = (source.place(), target.place());
     let copying = copy(&from, &to, &told);
-    let looking = async {
-        told.reached.notified().await;
+    let look = async || {
+        let client = source.connect().await;
+        client.batch_execute("SET lock_timeout = '50ms'").await.unwrap();
         let read = client.query_one("SELECT sum(last_seq)::bigint FROM counters", &[]).await;
         let written = client.execute("UPDATE counters SET last_seq = last_seq", &[]).await;
         let touched = client.execute("UPDATE api_keys SET last_used_at = 1", &[]).await;
         (read.is_ok(), written.is_ok(), touched.is_ok())
+    };
+    let looking = async {
+        told.reached.notified().await;
+        // The copy is on this thread, and so stands still meanwhile.
+        thread::scope(|scope| {
+            let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+            scope.spawn(move || runtime().block_on(look())).join().unwrap()
+        })
     };
     let (copied, looked) = tokio::join!(copying, looking);
     assert!(copied.unwrap().iter().all(|table| table.equal));

@@ -17,7 +17,7 @@ async fn each_damage_is_found_and_nothing_else() {
     store.close().await;
     for damage in &DAMAGES {
         let damaged = sound.copy();
-        let statement = damage.statement.replace("{account}", &account.to_string());
+        let statement = damage.of(account);
         let (client, connection) = tokio_postgres::connect(damaged.url(), NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         // Foreign keys are not enforced then.
@@ -28,12 +28,8 @@ async fn each_damage_is_found_and_nothing_else() {
         connection.await.unwrap().unwrap();
 
         let store = open(damaged.url()).await.unwrap();
-        let expected: Vec<_> = damage
-            .found
-            .iter()
-            .map(|(check, count)| ((*check).into(), Some(*count), *check != "database_identity"))
-            .collect();
-        assert_eq!(found_at(store.as_ref(), NOON, Some(account)).await, expected, "{statement}");
+        let found = found_at(store.as_ref(), NOON, Some(account)).await;
+        assert_eq!(found, damage.expected(), "{statement}");
         store.close().await;
     }
 }

@@ -40,16 +40,12 @@ async fn each_damage_is_found_and_nothing_else() {
     for damage in &DAMAGES {
         let directory = tempfile::tempdir().unwrap();
         fs::copy(sound.path().join("meishi.db"), directory.path().join("meishi.db")).unwrap();
-        let statement = damage.statement.replace("{account}", &account.to_string());
+        let statement = damage.of(account);
         let changed = careless(directory.path()).execute(&statement, []).unwrap();
         assert!(changed > 0, "{statement}");
         let store = open(directory.path()).unwrap();
-        let expected: Vec<_> = damage
-            .found
-            .iter()
-            .map(|(check, count)| ((*check).into(), Some(*count), *check != "database_identity"))
-            .collect();
-        assert_eq!(found_at(store.as_ref(), NOON, Some(account)).await, expected, "{statement}");
+        let found = found_at(store.as_ref(), NOON, Some(account)).await;
+        assert_eq!(found, damage.expected(), "{statement}");
         store.close().await;
     }
 }
