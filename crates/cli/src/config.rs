@@ -7,6 +7,7 @@ use std::{
 
 use clap::Subcommand;
 use confique::Config as _;
+use meishi_server::Settings;
 use meishi_store::{DatabaseUrl, PostgresOptions};
 use serde::Deserialize;
 
@@ -93,6 +94,11 @@ pub(crate) struct Flags {
 }
 
 impl Config {
+    /// What the running service is told.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::default()
+    }
+
     /// Where the data is.
     pub(crate) fn place(&self) -> anyhow::Result<Place> {
         let Some(Secret(url)) = &self.database else {

@@ -1,7 +1,7 @@
 //! `meishi init`: the first-start work without serving.
 
 use anyhow::bail;
-use meishi_server::control;
+use meishi_server::{Settings, control};
 
 use crate::{config::PlaceFlags, operator, table};
 
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let place = args.place.place()?;
-    let app = operator::open_soon(&place).await?;
+    let app = operator::open_soon(&place, Settings::default()).await?;
     let created = control::create_account(&app, FIRST_ACCOUNT.to_owned(), true).await;
     app.store.close().await;
     match created? {

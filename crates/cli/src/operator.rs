@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use meishi_contacts::{AccountId, SystemClock};
 use meishi_server::{
-    App,
+    App, Settings,
     control::{self, Command},
     rng::{Rng as _, SystemRng},
 };
@@ -36,10 +36,10 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
 }
 
 /// Opens the store, or waits a little where a command that passes holds the data directory.
-pub(crate) async fn open_soon(place: &Place) -> Result<App, OpenError> {
+pub(crate) async fn open_soon(place: &Place, settings: Settings) -> Result<App, OpenError> {
     let begun = Instant::now();
     loop {
-        match open(place).await {
+        match open(place, settings.clone()).await {
             Err(OpenError::Held(_)) if begun.elapsed() < PASSING => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -49,7 +49,7 @@ pub(crate) async fn open_soon(place: &Place) -> Result<App, OpenError> {
 }
 
 /// Opens the store and puts the parts of the service around it.
-async fn open(place: &Place) -> Result<App, OpenError> {
+async fn open(place: &Place, settings: Settings) -> Result<App, OpenError> {
     let database_id = SystemRng.seed().uuid("database id", 0).to_string();
     let store: Arc<dyn Store> = match place {
         Place::Directory(path) => {
@@ -59,13 +59,13 @@ async fn open(place: &Place) -> Result<App, OpenError> {
             Arc::new(PostgresStore::open(url, options, &database_id).await?)
         }
     };
-    Ok(App::new(store, Arc::new(SystemClock), Arc::new(SystemRng)))
+    Ok(App::new(store, Arc::new(SystemClock), Arc::new(SystemRng), settings))
 }
 
 /// Does a command and answers what it came to.
 pub(crate) async fn run(place: &Place, command: Command) -> anyhow::Result<Value> {
     let Place::Directory(data_dir) = place else {
-        let app = open(place).await?;
+        let app = open(place, Settings::default()).await?;
         let reply = control::execute(&app, command).await;
         app.store.close().await;
         return Ok(reply?);
@@ -79,7 +79,7 @@ pub(crate) async fn run(place: &Place, command: Command) -> anyhow::Result<Value
     }
     let begun = Instant::now();
     loop {
-        match open(place).await {
+        match open(place, Settings::default()).await {
             Ok(app) => {
                 let reply = control::execute(&app, command).await;
                 app.store.close().await;

@@ -28,7 +28,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = args.flags.load()?;
     logging::install(&config)?;
     let place = config.place()?;
-    let app = operator::open_soon(&place).await?;
+    let app = operator::open_soon(&place, config.settings()).await?;
     let served = serve_store(&config, &place, &app).await;
     app.store.close().await;
     served

@@ -22,7 +22,9 @@ pub mod params;
 pub mod rng;
 pub mod router;
 pub mod serve;
+pub mod settings;
 pub mod state;
 
 pub use error::ApiError;
+pub use settings::Settings;
 pub use state::App;

@@ -6,9 +6,9 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::Store;
+use meishi_store::{Applied, Change, Context, Store, StoreError};
 
-use crate::{directory::Directory, rng::Rng};
+use crate::{Settings, directory::Directory, rng::Rng};
 
 /// A key's last use is written once in this time at most.
 const TOUCH_MILLIS: i64 = 60_000;
@@ -27,6 +27,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// What the operator set.
+    pub settings: Settings,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
 }
 
@@ -40,9 +42,25 @@ impl std::ops::Deref for App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        settings: Settings,
+    ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
-        Self(Arc::new(Parts { store, directory, clock, rng, touched: Mutex::default() }))
+        let touched = Mutex::default();
+        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched }))
+    }
+
+    /// Does changes ([`Store::apply`]). The only way by which the service makes any.
+    pub(crate) async fn apply(
+        &self,
+        cx: Context,
+        changes: Vec<Change>,
+        atomic: bool,
+    ) -> Result<Applied, StoreError> {
+        self.store.apply(cx, changes, atomic).await
     }
 
     /// Notes that a key was used, without making the request wait for it.

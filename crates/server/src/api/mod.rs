@@ -13,7 +13,7 @@ use crate::{ApiError, App};
 
 /// Does one change.
 pub(crate) async fn apply_one(app: &App, cx: Context, change: Change) -> Result<Outcome, ApiError> {
-    let Applied { results, .. } = app.store.apply(cx, vec![change], false).await?;
+    let Applied { results, .. } = app.apply(cx, vec![change], false).await?;
     match results.into_iter().next() {
         Some(result) => result.map_err(|error: ChangeError| error.into()),
         None => Err(StoreError::Internal("a change has no result".into()).into()),

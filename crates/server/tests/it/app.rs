@@ -18,7 +18,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use meishi_contacts::{
     AccountId, Actor, Clock, ContactId, Credential, NewKey, Role, Seed, UnixMillis, Version,
 };
-use meishi_server::{App, rng::Rng, router};
+use meishi_server::{App, Settings, rng::Rng, router};
 use meishi_store::{
     Change, Context, DatabaseUrl, Include, NewAccount, Outcome, PostgresOptions, PostgresStore,
     SqliteStore, Store, sqlite::DataDirectory,
@@ -104,9 +104,14 @@ impl Deref for TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    /// The service as an operator set it.
+    pub(crate) async fn start_with(settings: Settings) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(NOON * 1000)));
         let (store, place) = open_store().await;
-        let app = App::new(store, Arc::clone(&clock) as _, Arc::new(TestRng::default()));
+        let app = App::new(store, Arc::clone(&clock) as _, Arc::new(TestRng::default()), settings);
         let service = router::service(app.clone());
         let first = Tenant::create(app, service, "Acme").await;
         Self { clock, first, _place: place }

@@ -1,0 +1,8 @@
+//! What an operator can set of the running service, as the command line hands it over.
+//!
+//! A part of the service that has something to set keeps its own struct, with the defaults, and a
+//! field here; `crates/cli/src/config.rs` fills it.
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {}
