@@ -93,6 +93,15 @@ pub enum AttributesPatch {
 }
 
 impl AttributesPatch {
+    /// The members that the write names.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        let members = match self {
+            Self::Keep => None,
+            Self::Merge(map) | Self::MergePatch(map) | Self::Replace(map) => Some(map.keys()),
+        };
+        members.into_iter().flatten()
+    }
+
     /// The map after the write. A member that keeps its value keeps its place.
     #[must_use]
     pub fn apply(&self, before: &Map<String, Value>) -> Map<String, Value> {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Attributes, AttributesPatch, ContactId, Email, Field, FieldChange, Identifier, Identity,
-    IdentityKind, InboxId, Label, Phone, SourceId, UnixSeconds, Version,
+    Attributes, AttributesPatch, ContactId, Email, Field, FieldChange, FieldPath, Identifier,
+    Identity, IdentityKind, InboxId, Label, Phone, SourceId, UnixSeconds, Version,
     fault::{Fault, FaultCode},
     limits::{ATTRIBUTES_BYTES, LABELS},
 };
@@ -162,6 +162,38 @@ impl ContactPatch {
             push(IdentityKind::PhoneNumber, phone.as_str());
         }
         identities
+    }
+
+    /// What the write names, in the order of an answer: fields, and members of the two maps.
+    pub fn paths(&self) -> Vec<FieldPath> {
+        let named = [
+            (Field::Email, self.email != Patch::Keep),
+            (Field::Identifier, self.identifier != Patch::Keep),
+            (Field::PhoneNumber, self.phone_number != Patch::Keep),
+            (Field::Name, self.name.is_some()),
+            (Field::FirstName, self.first_name != Patch::Keep),
+            (Field::LastName, self.last_name != Patch::Keep),
+            (Field::Thumbnail, self.thumbnail.is_some()),
+            (Field::AvailabilityStatus, self.availability_status.is_some()),
+            (Field::Blocked, self.blocked.is_some()),
+        ];
+        let times = [
+            (Field::LastActivityAt, self.last_activity_at != Patch::Keep),
+            (Field::CreatedAt, self.created_at.is_some()),
+        ];
+        let paths = |fields: &[(Field, bool)]| -> Vec<FieldPath> {
+            fields.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).into()).collect()
+        };
+        let members = |field, patch: &AttributesPatch| -> Vec<FieldPath> {
+            patch.keys().map(|key| FieldPath { field, key: Some(key.clone()) }).collect()
+        };
+        [
+            paths(&named),
+            members(Field::AdditionalAttributes, &self.additional_attributes),
+            members(Field::CustomAttributes, &self.custom_attributes),
+            paths(&times),
+        ]
+        .concat()
     }
 }
 
@@ -330,8 +362,8 @@ impl Contact {
         Some(words.join(" ").chars().take(crate::limits::STRING_CHARS).collect())
     }
 
-    /// The maps that this write changed, where both together exceed their limit.
-    fn oversize(&self, changes: &[FieldChange]) -> Vec<Fault> {
+    /// The maps that a write changed, where both together exceed their limit.
+    pub fn oversize(&self, changes: &[FieldChange]) -> Vec<Fault> {
         let bytes =
             self.additional_attributes.as_json().len() + self.custom_attributes.as_json().len();
         if bytes <= ATTRIBUTES_BYTES {
@@ -351,7 +383,8 @@ impl Contact {
     }
 }
 
-fn titles(labels: &[Label]) -> Value {
+/// Labels as an event tells of them.
+pub(crate) fn titles(labels: &[Label]) -> Value {
     labels.iter().map(|label| Value::from(label.as_str())).collect()
 }
 

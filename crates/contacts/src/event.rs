@@ -8,7 +8,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Card, ContactId, Inbox, InboxId, KeyId, Label, Role, Seq, UnixMillis, Version};
+use crate::{
+    Card, ContactId, Inbox, InboxId, KeyId, Label, Role, Seq, UnixMillis, Version, Webhook,
+    WebhookId, fault::escape_pointer,
+};
 
 /// One change of one account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +60,18 @@ pub enum EventBody {
     },
     /// A contact was deleted; the card is what it last was.
     ContactDeleted(Card),
+    /// A deleted contact was brought back; the card is what it is now.
+    ContactRestored(Card),
+    /// A contact was erased: it is gone, and so is what earlier events held of it.
+    ContactErased {
+        /// Which contact.
+        id: ContactId,
+    },
+    /// What is left of an event whose contact was erased: its number, its time and who did it.
+    Tombstone {
+        /// Which contact it was about.
+        id: ContactId,
+    },
     /// A label came into being, by being assigned for the first time.
     LabelCreated {
         /// Its title.
@@ -96,6 +111,24 @@ pub enum EventBody {
     },
     /// A key was revoked; it is what it last was.
     KeyRevoked(KeyCard),
+    /// A webhook was made.
+    WebhookCreated(Webhook),
+    /// A webhook's address, selection, form or state changed.
+    WebhookUpdated {
+        /// Which webhook.
+        id: WebhookId,
+        /// What changed.
+        changes: Vec<FieldChange>,
+    },
+    /// A webhook got a new secret.
+    WebhookRotated {
+        /// Which webhook.
+        id: WebhookId,
+        /// Until when deliveries are signed with the old secret too.
+        previous_until: UnixMillis,
+    },
+    /// A webhook was deleted; it is what it last was.
+    WebhookDeleted(Webhook),
 }
 
 /// What the record keeps of a key: never a secret nor its hash.
@@ -121,6 +154,9 @@ impl EventBody {
             Self::ContactCreated(_) => "contact.created",
             Self::ContactUpdated { .. } => "contact.updated",
             Self::ContactDeleted(_) => "contact.deleted",
+            Self::ContactRestored(_) => "contact.restored",
+            Self::ContactErased { .. } => "contact.erased",
+            Self::Tombstone { .. } => "tombstone",
             Self::LabelCreated { .. } => "label.created",
             Self::InboxCreated(_) => "inbox.created",
             Self::InboxUpdated { .. } => "inbox.updated",
@@ -129,25 +165,48 @@ impl EventBody {
             Self::KeyUpdated { .. } => "key.updated",
             Self::KeyRotated { .. } => "key.rotated",
             Self::KeyRevoked(_) => "key.revoked",
+            Self::WebhookCreated(_) => "webhook.created",
+            Self::WebhookUpdated { .. } => "webhook.updated",
+            Self::WebhookRotated { .. } => "webhook.rotated",
+            Self::WebhookDeleted(_) => "webhook.deleted",
         }
     }
 
-    /// The number of the contact, channel or key that the event is about.
+    /// The contact whose history the event belongs to.
+    pub const fn contact(&self) -> Option<ContactId> {
+        match self {
+            Self::ContactCreated(card)
+            | Self::ContactDeleted(card)
+            | Self::ContactRestored(card) => Some(card.contact.id),
+            Self::ContactUpdated { id, .. }
+            | Self::ContactErased { id }
+            | Self::Tombstone { id } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The number of the contact, channel, key or webhook that the event is about.
     pub const fn subject(&self) -> Option<i64> {
         match self {
             Self::AccountCreated { .. } | Self::LabelCreated { .. } => None,
-            Self::ContactCreated(card) | Self::ContactDeleted(card) => Some(card.contact.id.0),
-            Self::ContactUpdated { id, .. } => Some(id.0),
+            Self::ContactCreated(card)
+            | Self::ContactDeleted(card)
+            | Self::ContactRestored(card) => Some(card.contact.id.0),
+            Self::ContactUpdated { id, .. }
+            | Self::ContactErased { id }
+            | Self::Tombstone { id } => Some(id.0),
             Self::InboxCreated(inbox) | Self::InboxDeleted { inbox, .. } => Some(inbox.id.0),
             Self::InboxUpdated { id, .. } => Some(id.0),
             Self::KeyCreated(key) | Self::KeyRevoked(key) => Some(key.id.0),
             Self::KeyUpdated { id, .. } | Self::KeyRotated { id, .. } => Some(id.0),
+            Self::WebhookCreated(webhook) | Self::WebhookDeleted(webhook) => Some(webhook.id.0),
+            Self::WebhookUpdated { id, .. } | Self::WebhookRotated { id, .. } => Some(id.0),
         }
     }
 }
 
 /// A field that an update can change, by its name on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
     /// E-mail address.
@@ -182,6 +241,16 @@ pub enum Field {
     Role,
     /// End of a key.
     ExpiresAt,
+    /// Address of a webhook.
+    Url,
+    /// What a webhook tells of.
+    Events,
+    /// The form of a webhook's payloads.
+    Format,
+    /// Whether a webhook tells of mere activity.
+    IncludeActivity,
+    /// Whether a webhook is at work.
+    State,
 }
 
 impl Field {
@@ -204,12 +273,17 @@ impl Field {
             Self::Labels => "labels",
             Self::Role => "role",
             Self::ExpiresAt => "expires_at",
+            Self::Url => "url",
+            Self::Events => "events",
+            Self::Format => "format",
+            Self::IncludeActivity => "include_activity",
+            Self::State => "state",
         }
     }
 }
 
 /// One field's or one attribute's change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field.
     pub field: Field,
@@ -228,6 +302,39 @@ impl FieldChange {
     /// The change of a field that always has a value, be it `null`.
     pub fn of(field: Field, before: impl Into<Value>, after: impl Into<Value>) -> Self {
         Self { field, key: None, before: Some(before.into()), after: Some(after.into()) }
+    }
+}
+
+/// A field of a contact, or one member of its maps, as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FieldPath {
+    /// The field.
+    pub field: Field,
+    /// The member, where the field is one of the two maps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl FieldPath {
+    /// The JSON Pointer into the body of a write: `/custom_attributes/vip_level`.
+    pub fn pointer(&self) -> String {
+        match &self.key {
+            None => format!("/{}", self.field.as_str()),
+            Some(key) => format!("/{}/{}", self.field.as_str(), escape_pointer(key)),
+        }
+    }
+}
+
+impl From<Field> for FieldPath {
+    fn from(field: Field) -> Self {
+        Self { field, key: None }
+    }
+}
+
+impl FieldChange {
+    /// What changed.
+    pub fn path(&self) -> FieldPath {
+        FieldPath { field: self.field, key: self.key.clone() }
     }
 }
 

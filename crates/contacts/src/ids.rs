@@ -54,6 +54,10 @@ id!(
     /// An API key, counted per account.
     KeyId
 );
+id!(
+    /// A webhook, counted per account.
+    WebhookId
+);
 
 /// The number of an event in its account: dense, from 1. 0 stands before the first event.
 #[derive(

@@ -19,22 +19,28 @@ pub mod json;
 pub mod key;
 pub mod limits;
 pub mod order;
+pub mod past;
 pub mod query;
 pub mod search;
 pub mod seed;
+pub mod webhook;
 
 pub use attributes::{Attributes, AttributesPatch};
 pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
 pub use contact::{
     Availability, Card, Contact, ContactLink, ContactPatch, NewContact, NewLink, Patch,
 };
-pub use event::{Actor, Event, EventBody, Field, FieldChange};
+pub use event::{Actor, Event, EventBody, Field, FieldChange, FieldPath};
 pub use fault::{Fault, FaultCode};
 pub use fields::{Email, Identifier, Identity, IdentityKind, Label, Phone, SourceId};
-pub use ids::{AccountId, ContactId, InboxId, KeyId, Seq, Version};
+pub use ids::{AccountId, ContactId, InboxId, KeyId, Seq, Version, WebhookId};
 pub use inbox::{ChannelType, Inbox, InboxPatch, NewInbox};
 pub use key::{ApiKey, Credential, KeyPatch, NewKey, Role, SecretHash, StoredKey};
 pub use order::{SortField, SortKey};
+pub use past::NotOfTheField;
 pub use query::{Query, Slice};
 pub use search::TextQuery;
 pub use seed::Seed;
+pub use webhook::{
+    NewWebhook, StoredWebhook, Webhook, WebhookEvent, WebhookFormat, WebhookPatch, WebhookState,
+};

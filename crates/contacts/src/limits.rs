@@ -24,6 +24,8 @@ pub const LABELS: usize = 200;
 
 // Per account: 422 `limit_exceeded`.
 
+/// Webhooks of an account.
+pub const WEBHOOKS: i64 = 100;
 /// Channels of an account.
 pub const INBOXES: i64 = 1000;
 /// API keys of an account.
@@ -98,5 +100,16 @@ pub const GROUP_CALLS: usize = 256;
 pub const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Changes in one call of `apply`.
 pub const BATCH_CHANGES: usize = 1000;
+/// Rows that one step of retention takes away.
+pub const PURGED_ROWS: i64 = 5000;
+/// Attempts that the log of a delivery keeps, the last ones.
+pub const LOGGED_ATTEMPTS: usize = 20;
+/// Deliveries that go out at once when their webhook is set to work again; further ones wait for
+/// their own time.
+pub const REVIVED_DELIVERIES: i64 = 10_000;
+/// Deliveries that one call makes once more.
+pub const REDELIVERIES: usize = 1000;
+/// Time for which the outcome of a call with an idempotency key is kept.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Rows of a page that one read of the store returns.
 pub const READ_ROWS: usize = 1000;

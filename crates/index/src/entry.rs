@@ -254,7 +254,12 @@ impl<'a> Facts<'a> {
             | Field::Blocked
             | Field::CustomAttributes
             | Field::Role
-            | Field::ExpiresAt => {}
+            | Field::ExpiresAt
+            | Field::Url
+            | Field::Events
+            | Field::Format
+            | Field::IncludeActivity
+            | Field::State => {}
         }
         Ok(())
     }

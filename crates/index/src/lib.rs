@@ -183,11 +183,16 @@ impl Index {
 
     fn follow(&mut self, body: &EventBody) -> Result<(), &'static str> {
         match body {
-            EventBody::ContactCreated(card) => self.create(&card.contact),
+            EventBody::ContactCreated(card) | EventBody::ContactRestored(card) => {
+                self.create(&card.contact)
+            }
             EventBody::ContactUpdated { id, version, changes } => {
                 self.update(*id, *version, changes)
             }
             EventBody::ContactDeleted(card) => self.delete(card.contact.id),
+            // It may have been deleted before, and its creation may be a tombstone by now.
+            EventBody::ContactErased { id } if self.slots.contains_key(id) => self.delete(*id),
+            EventBody::ContactErased { .. } | EventBody::Tombstone { .. } => Ok(()),
             // Labels come with the contacts; channels and keys are not queried here.
             EventBody::AccountCreated { .. }
             | EventBody::LabelCreated { .. }
@@ -197,7 +202,11 @@ impl Index {
             | EventBody::KeyCreated(_)
             | EventBody::KeyUpdated { .. }
             | EventBody::KeyRotated { .. }
-            | EventBody::KeyRevoked(_) => Ok(()),
+            | EventBody::KeyRevoked(_)
+            | EventBody::WebhookCreated(_)
+            | EventBody::WebhookUpdated { .. }
+            | EventBody::WebhookRotated { .. }
+            | EventBody::WebhookDeleted(_) => Ok(()),
         }
     }
 

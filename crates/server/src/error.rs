@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use meishi_contacts::{Fault, FaultCode, Version, fault, json::Malformed};
+use meishi_contacts::{
+    ContactId, Fault, FaultCode, FieldChange, IdentityKind, Version, fault, json::Malformed,
+};
 use meishi_store::{ChangeError, StoreError};
 use serde_json::{Map, Value, json};
 
@@ -45,6 +47,10 @@ pub enum ApiError {
         /// How many.
         count: i64,
     },
+    /// The addresses of an upsert lead to several contacts.
+    AmbiguousMatch(Vec<(IdentityKind, ContactId)>),
+    /// Later changes stand in the way of undoing an event.
+    RevertConflict(Vec<FieldChange>),
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -85,6 +91,8 @@ impl ApiError {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
             }
             Self::HasContacts { .. } => (StatusCode::CONFLICT, "has_contacts"),
+            Self::AmbiguousMatch(_) => (StatusCode::CONFLICT, "ambiguous_match"),
+            Self::RevertConflict(_) => (StatusCode::CONFLICT, "revert_conflict"),
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -118,6 +126,12 @@ impl ApiError {
             Self::HasContacts { count } => {
                 let contacts = if *count == 1 { "contact" } else { "contacts" };
                 format!("The channel still has {count} {contacts}; ?force=true removes the links")
+            }
+            Self::AmbiguousMatch(_) => "The addresses belong to different contacts".into(),
+            Self::RevertConflict(fields) => {
+                let fields: Vec<String> =
+                    fields.iter().map(|change| change.path().pointer()).collect();
+                format!("Later changes stand in the way: {}", fields.join(", "))
             }
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)
@@ -162,6 +176,11 @@ impl ApiError {
             Self::HasContacts { count } => {
                 put("count", (*count).into());
             }
+            Self::AmbiguousMatch(matches) => {
+                let conflict = |(kind, id): &(IdentityKind, ContactId)| json!({ "attribute": kind.as_str(), "contact_id": id });
+                put("existing_contact_id", json!(matches.first().map(|(_, id)| id)));
+                put("conflicts", matches.iter().map(conflict).collect());
+            }
             Self::VersionMismatch { current } => {
                 put("current_version", current.0.into());
             }
@@ -175,9 +194,11 @@ impl ApiError {
             _ => {}
         }
         put("code", code.into());
-        if let Self::Invalid(faults) = self {
-            put("errors", faults.iter().map(detail).collect());
-        }
+        match self {
+            Self::Invalid(faults) => put("errors", faults.iter().map(detail).collect()),
+            Self::RevertConflict(fields) => put("errors", fields.iter().map(changed).collect()),
+            _ => None,
+        };
         put("request_id", request_id.into());
         body
     }
@@ -231,6 +252,17 @@ fn conflicts(faults: &[Fault]) -> Vec<Value> {
         .collect()
 }
 
+/// A field that was changed again since the event that was to be undone.
+fn changed(change: &FieldChange) -> Value {
+    json!({
+        "pointer": change.path().pointer(),
+        "code": "changed_since",
+        "message": "has been changed since",
+        "after_event": change.before,
+        "now": change.after,
+    })
+}
+
 fn detail(fault: &Fault) -> Value {
     json!({
         "pointer": fault.pointer,
@@ -252,6 +284,8 @@ impl From<ChangeError> for ApiError {
             ChangeError::Faults(faults) => faults.into(),
             ChangeError::NotFound(_) => Self::NotFound,
             ChangeError::Stale { current } => Self::VersionMismatch { current },
+            ChangeError::Ambiguous { matches } => Self::AmbiguousMatch(matches),
+            ChangeError::RevertConflict { fields } => Self::RevertConflict(fields),
             ChangeError::HasContacts { count } => Self::HasContacts { count },
             ChangeError::Skipped => {
                 tracing::error!("a single change was skipped");

@@ -1,8 +1,9 @@
 //! Changes and their outcomes, as values that can be queued, kept and compared.
 
 use meishi_contacts::{
-    ApiKey, Contact, ContactId, ContactPatch, Fault, Inbox, InboxId, InboxPatch, KeyId, KeyPatch,
-    Label, NewContact, NewInbox, NewKey, SecretHash, SourceId, Version,
+    ApiKey, Contact, ContactId, ContactPatch, Fault, FieldChange, FieldPath, IdentityKind, Inbox,
+    InboxId, InboxPatch, KeyId, KeyPatch, Label, NewContact, NewInbox, NewKey, NewWebhook,
+    SecretHash, Seq, SourceId, Version, Webhook, WebhookId, WebhookPatch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,31 @@ pub enum Change {
         id: ContactId,
         /// What to merge.
         patch: Box<ContactPatch>,
+    },
+    /// Finds a contact by identifier, e-mail or phone number, in that order, and merges into it, or
+    /// creates it. Addresses of other kinds that it has already are never replaced.
+    UpsertContact {
+        /// What to merge, or the contact to be made.
+        new: Box<NewContact>,
+        /// What a creation lacks; an update does without.
+        lacks: Vec<Fault>,
+        /// Refuse to update (`If-None-Match: *`).
+        only_create: bool,
+    },
+    /// Undoes an event of a contact, or one field of it, as a new event. The deletion of a contact
+    /// is undone by bringing it back.
+    RevertContact {
+        /// Which contact.
+        id: ContactId,
+        /// Which event.
+        seq: Seq,
+        /// The one field to undo.
+        only: Option<FieldPath>,
+    },
+    /// Erases a contact, be it there or deleted: what the record holds of it goes, too.
+    EraseContact {
+        /// Which contact.
+        id: ContactId,
     },
     /// Deletes a contact with its addresses, links and labels.
     DeleteContact {
@@ -69,6 +95,48 @@ pub enum Change {
         /// Which key.
         id: KeyId,
     },
+    /// Makes a webhook, which is told of what happens from then on.
+    CreateWebhook(Box<NewWebhook>),
+    /// Changes a webhook.
+    UpdateWebhook {
+        /// Which webhook.
+        id: WebhookId,
+        /// What to change.
+        patch: WebhookPatch,
+    },
+    /// Gives a webhook a new secret; for `overlap_seconds` deliveries are signed with both.
+    RotateWebhook {
+        /// Which webhook.
+        id: WebhookId,
+        /// The new secret.
+        secret: String,
+        /// How long the old one signs too.
+        overlap_seconds: i64,
+    },
+    /// Deletes a webhook, what it was not told of yet included.
+    DeleteWebhook {
+        /// Which webhook.
+        id: WebhookId,
+    },
+    /// Delivers once more. Not an event: nothing of the account changes.
+    Redeliver {
+        /// Which webhook.
+        id: WebhookId,
+        /// What of it.
+        which: Redelivery,
+    },
+}
+
+/// Which deliveries of a webhook are to be made once more; of a range and of the failed ones the
+/// oldest [`REDELIVERIES`](meishi_contacts::limits::REDELIVERIES).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Redelivery {
+    /// That of one event.
+    One(Seq),
+    /// Those of the events from the first to the second, both included.
+    Range(Seq, Seq),
+    /// Those that were given up.
+    Failed,
 }
 
 impl Change {
@@ -102,6 +170,40 @@ pub struct ContactInbox {
     pub inbox: Inbox,
 }
 
+/// What an upsert came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upserted {
+    /// The contact after it.
+    pub record: ContactRecord,
+    /// By what it was found; nothing when it was created.
+    pub matched_by: Option<IdentityKind>,
+    /// What changed; all that was given when it was created.
+    pub changed: Vec<FieldPath>,
+    /// What was sent and is as it was.
+    pub unchanged: Vec<FieldPath>,
+    /// Addresses that were sent and not taken, because the contact has others.
+    pub refused: Vec<FieldPath>,
+}
+
+/// What went with an erased contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureReceipt {
+    /// The event that tells of the erasure.
+    pub seq: Seq,
+    /// Whether the contact was still there.
+    pub contact: bool,
+    /// Addresses.
+    pub identities: usize,
+    /// Links to channels.
+    pub links: usize,
+    /// Earlier events that are tombstones now.
+    pub events: usize,
+    /// Kept outcomes of keyed calls that told of it.
+    pub outcomes: usize,
+    /// Deliveries whose payload and answers are gone.
+    pub deliveries: usize,
+}
+
 /// What a change came to. Never holds a secret, since it may be kept for a repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -109,6 +211,12 @@ pub enum Outcome {
     ContactCreated(Box<ContactRecord>),
     /// The contact after the update.
     ContactUpdated(Box<ContactRecord>),
+    /// The contact was found or made.
+    ContactUpserted(Box<Upserted>),
+    /// The contact after an event was undone.
+    ContactReverted(Box<ContactRecord>),
+    /// The contact is gone, and what told of it.
+    ContactErased(ErasureReceipt),
     /// The contact is gone.
     ContactDeleted,
     /// The contact's labels after the change.
@@ -127,6 +235,32 @@ pub enum Outcome {
     KeyRotated(ApiKey),
     /// The key is gone.
     KeyRevoked,
+    /// The webhook as made.
+    WebhookCreated(Webhook),
+    /// The webhook after the change.
+    WebhookUpdated(Webhook),
+    /// The webhook after its rotation.
+    WebhookRotated(Webhook),
+    /// The webhook is gone.
+    WebhookDeleted,
+    /// So many deliveries are made once more.
+    Redelivering {
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Outcome {
+    /// The contact that it shows.
+    pub(crate) fn record(&self) -> Option<&ContactRecord> {
+        match self {
+            Self::ContactCreated(record)
+            | Self::ContactUpdated(record)
+            | Self::ContactReverted(record) => Some(record),
+            Self::ContactUpserted(upserted) => Some(&upserted.record),
+            _ => None,
+        }
+    }
 }
 
 /// Why a change was not made. The account is as it was before.
@@ -140,6 +274,16 @@ pub enum ChangeError {
     Stale {
         /// The version that it has.
         current: Version,
+    },
+    /// The addresses of an upsert lead to several contacts.
+    Ambiguous {
+        /// Which leads to which.
+        matches: Vec<(IdentityKind, ContactId)>,
+    },
+    /// Later changes stand in the way of undoing an event.
+    RevertConflict {
+        /// The fields in which they do: what the event made of each, and what it is now.
+        fields: Vec<FieldChange>,
     },
     /// The channel still has contacts.
     HasContacts {
@@ -161,6 +305,12 @@ pub enum Missing {
     Inbox,
     /// The key.
     Key,
+    /// The webhook.
+    Webhook,
+    /// The event.
+    Event,
+    /// The delivery.
+    Delivery,
 }
 
 /// What a call of `apply` came to.

@@ -184,7 +184,7 @@ macro_rules! ids_below_the_last {
 ///
 /// Each statement reads a table from its beginning to its end at most once and looks up the rest
 /// by primary key, so that memory stays bounded and a million contacts take seconds.
-pub const CHECKS: [Check; 16] = [
+pub const CHECKS: [Check; 20] = [
     Check {
         name: "database_identity",
         severity: Severity::Wrong,
@@ -264,17 +264,17 @@ pub const CHECKS: [Check; 16] = [
         advice: RESTORE,
     },
     Check {
-        // Nothing takes events away yet, so that the first one is there.
+        // What is missing before it was taken away by retention, which says how far it got.
         name: "first_event",
         severity: Severity::Wrong,
-        sql: "SELECT account_id, found - 1
-              FROM (SELECT counters.account_id AS account_id,
+        sql: "SELECT account_id, abs(found - 1 - dropped)
+              FROM (SELECT counters.account_id AS account_id, counters.dropped_seq AS dropped,
                       (SELECT min(seq) FROM events
                        WHERE events.account_id = counters.account_id) AS found
                     FROM counters) AS numbers
-              WHERE found <> 1
+              WHERE found <> dropped + 1
               ORDER BY 1",
-        holds: "the events begin with the first",
+        holds: "the events begin where they should",
         wrong: "events that are missing at the beginning: {count}",
         advice: RESTORE,
     },
@@ -293,6 +293,57 @@ pub const CHECKS: [Check; 16] = [
     ids_below_the_last!("inbox_ids", "inboxes", "last_inbox_id"),
     ids_below_the_last!("key_ids", "api_keys", "last_key_id"),
     ids_below_the_last!("label_ids", "labels", "last_label_id"),
+    ids_below_the_last!("webhook_ids", "webhooks", "last_webhook_id"),
+    Check {
+        // An event of the contact's own, or one that retention took away.
+        name: "histories",
+        severity: Severity::Wrong,
+        sql: "SELECT heads.account_id, count(*)
+              FROM (SELECT account_id, id, last_seq FROM contacts
+                    UNION ALL
+                    SELECT account_id, id, last_seq FROM deleted_contacts) AS heads
+              JOIN counters ON counters.account_id = heads.account_id
+              LEFT JOIN events ON events.account_id = heads.account_id
+                AND events.seq = heads.last_seq
+              WHERE heads.last_seq > counters.dropped_seq
+                AND (events.subject_id IS DISTINCT FROM heads.id
+                     OR NOT (events.kind LIKE 'contact.%' OR events.kind = 'tombstone'))
+              GROUP BY heads.account_id
+              ORDER BY 1",
+        holds: "every contact's last event is its own",
+        wrong: "contacts whose last event is missing or another's: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        name: "history_chains",
+        severity: Severity::Wrong,
+        sql: "SELECT later.account_id, count(*) FROM events AS later
+              JOIN counters ON counters.account_id = later.account_id
+              LEFT JOIN events AS earlier ON earlier.account_id = later.account_id
+                AND earlier.seq = later.previous_seq
+              WHERE later.previous_seq > counters.dropped_seq
+                AND (earlier.subject_id IS DISTINCT FROM later.subject_id
+                     OR later.previous_seq >= later.seq)
+              GROUP BY later.account_id
+              ORDER BY 1",
+        holds: "every event of a contact leads to the one before it",
+        wrong: "events that lead to another contact's or to none: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        name: "webhook_cursors",
+        severity: Severity::Wrong,
+        sql: "SELECT webhooks.account_id, count(*) FROM webhooks
+              JOIN counters ON counters.account_id = webhooks.account_id
+              WHERE webhooks.cursor > counters.last_seq
+              GROUP BY webhooks.account_id
+              ORDER BY 1",
+        holds: "no webhook is ahead of the events",
+        wrong: "webhooks that are ahead of the events: {count}",
+        advice: "with the server stopped: UPDATE webhooks SET cursor = (SELECT last_seq FROM \
+                 counters WHERE account_id = {account}) WHERE account_id = {account}; and report \
+                 this",
+    },
     Check {
         name: "contacts_in_ledger",
         severity: Severity::Wrong,

@@ -13,6 +13,7 @@ mod backup;
 mod change;
 mod context;
 pub mod copy;
+mod delivery;
 mod error;
 pub mod examine;
 mod key_columns;
@@ -26,13 +27,20 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use meishi_contacts::{
     AccountId, ApiKey, Contact, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis,
+    StoredKey, UnixMillis, Webhook, WebhookId,
 };
 
 pub use crate::{
     backup::{Backup, BackupError, Contents},
-    change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
+    change::{
+        Applied, Change, ChangeError, ContactInbox, ContactRecord, ErasureReceipt, Missing,
+        Outcome, Redelivery, Upserted,
+    },
     context::{Context, Idempotency, Include, NewAccount},
+    delivery::{
+        Attempt, Delivery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Settlement,
+        WebhookHealth,
+    },
     error::{OpenError, StoreError},
     examine::Finding,
     postgres::{DatabaseUrl, PostgresOptions, PostgresStore},
@@ -70,6 +78,8 @@ pub struct Counts {
     pub resolved_contacts: i64,
     /// The last event.
     pub last_seq: Seq,
+    /// The last event that retention took away; 0 while all are there.
+    pub dropped_seq: Seq,
 }
 
 /// An account's contacts at one moment.
@@ -80,6 +90,35 @@ pub struct Snapshot {
     pub count: u64,
     /// The contacts by id, ascending, in slices.
     pub contacts: BoxStream<'static, Result<Vec<Contact>, StoreError>>,
+}
+
+/// A part of a contact's history, backwards from its newest event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The events, the newest first.
+    pub events: Vec<Event>,
+    /// Where it goes on; nothing at its beginning.
+    pub next: Option<Seq>,
+    /// What lies before these events was taken away by retention.
+    pub dropped: bool,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryQuery {
+    /// Only those of that state.
+    pub state: Option<DeliveryState>,
+    /// Only those of events before that one.
+    pub before: Option<Seq>,
+}
+
+/// How far retention got with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    /// The last event that was taken away, by this call or an earlier one.
+    pub dropped_seq: Seq,
+    /// There may be more to take away.
+    pub more: bool,
 }
 
 /// Which database this is. A restore from a backup raises the epoch.
@@ -178,6 +217,109 @@ pub trait Store: Send + Sync + 'static {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError>;
+
+    /// A contact's events, the newest first, be the contact there or deleted: from the event
+    /// `from`, which must be one of its own, or from the last one. `None` for a contact that never
+    /// was, or whose deletion retention has taken away.
+    async fn history(
+        &self,
+        account: AccountId,
+        contact: ContactId,
+        from: Option<Seq>,
+        limit: usize,
+    ) -> Result<Option<History>, StoreError>;
+
+    /// The last events of those accounts that there are, in no order.
+    async fn heads(&self, accounts: &[AccountId]) -> Result<Vec<(AccountId, Seq)>, StoreError>;
+
+    /// Takes away the account's oldest events that are all older than `before`, some thousands at a
+    /// time, but none that a webhook has yet to look at, nor the last one.
+    async fn drop_events(
+        &self,
+        account: AccountId,
+        before: UnixMillis,
+    ) -> Result<Retained, StoreError>;
+
+    /// Takes away what has expired, some thousands of rows at a time: outcomes of keyed calls,
+    /// deliveries that were settled before `settled_before`, what is left of deleted webhooks.
+    /// Answers how many rows; 0 when there is nothing left to do.
+    async fn purge(&self, now: UnixMillis, settled_before: UnixMillis)
+    -> Result<usize, StoreError>;
+
+    /// The account's webhooks, by id.
+    async fn webhooks(&self, account: AccountId) -> Result<Vec<Webhook>, StoreError>;
+
+    /// A webhook of the account.
+    async fn webhook(
+        &self,
+        account: AccountId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError>;
+
+    /// A webhook's deliveries, the newest event first.
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        query: DeliveryQuery,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// A webhook's delivery of one event.
+    async fn delivery(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        seq: Seq,
+    ) -> Result<Option<Delivery>, StoreError>;
+
+    /// Leases webhooks of whatever account that are at work and have something to do: events to
+    /// look at, or deliveries whose time may have come. Until `until` no other owner gets them; the
+    /// owner itself gets them again. Not more than `limit`.
+    async fn lease_webhooks(
+        &self,
+        owner: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<LeasedWebhook>, StoreError>;
+
+    /// Gives a lease back. The webhook has something to do again when its next delivery is due, and
+    /// as soon as there is a further event.
+    async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Keeps what a webhook is to be told of the events up to `to`, and that it looked at these.
+    /// `false`, and nothing is kept, when the lease is another's or the webhook has not looked at
+    /// exactly the events up to `from`. A contact's deliveries go out one after the other.
+    async fn enqueue_deliveries(
+        &self,
+        lease: &Lease,
+        from: Seq,
+        to: Seq,
+        new: Vec<NewDelivery>,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
+
+    /// Deliveries of a webhook whose time has come, the one that is due longest first.
+    async fn due_deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Notes an attempt and what became of the delivery; the contact's next one may then go out.
+    /// `false`, and nothing is noted, when the lease is another's or nothing was due.
+    async fn settle_delivery(
+        &self,
+        lease: &Lease,
+        seq: Seq,
+        attempt: Attempt,
+        settlement: Settlement,
+        health: WebhookHealth,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
 
     /// All contacts of the account as of one event, with their labels.
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError>;

@@ -23,3 +23,7 @@ SELECT create_distributed_table('labels', 'account_id', colocate_with => 'counte
 SELECT create_distributed_table('contact_labels', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('events', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('idempotency_keys', 'account_id', colocate_with => 'counters');
+SELECT create_distributed_table('deleted_contacts', 'account_id', colocate_with => 'counters');
+SELECT create_distributed_table('idempotency_contacts', 'account_id', colocate_with => 'counters');
+SELECT create_distributed_table('webhooks', 'account_id', colocate_with => 'counters');
+SELECT create_distributed_table('deliveries', 'account_id', colocate_with => 'counters');

@@ -78,7 +78,7 @@ fn parameters(number: usize) -> String {
 use Kind::{Boolean, Bytes, Integer, Text};
 
 /// Every table.
-pub(super) const TABLES: [Table; 12] = [
+pub(super) const TABLES: [Table; 16] = [
     Table {
         name: "databases",
         key: &["one"],
@@ -103,6 +103,8 @@ pub(super) const TABLES: [Table; 12] = [
             ("last_label_id", Integer),
             ("contacts", Integer),
             ("resolved_contacts", Integer),
+            ("last_webhook_id", Integer),
+            ("dropped_seq", Integer),
         ],
         trace: Trace::Rows,
     },
@@ -156,7 +158,14 @@ pub(super) const TABLES: [Table; 12] = [
             ("custom_attributes", Text),
             ("last_activity_at", Integer),
             ("created_at", Integer),
+            ("last_seq", Integer),
         ],
+        trace: Trace::Events,
+    },
+    Table {
+        name: "deleted_contacts",
+        key: &["account_id", "id"],
+        columns: &[("account_id", Integer), ("id", Integer), ("last_seq", Integer)],
         trace: Trace::Events,
     },
     Table {
@@ -207,6 +216,7 @@ pub(super) const TABLES: [Table; 12] = [
             ("kind", Text),
             ("subject_id", Integer),
             ("body", Text),
+            ("previous_seq", Integer),
         ],
         trace: Trace::Events,
     },
@@ -223,5 +233,61 @@ pub(super) const TABLES: [Table; 12] = [
             ("created_at", Integer),
         ],
         trace: Trace::Latest("created_at"),
+    },
+    Table {
+        name: "idempotency_contacts",
+        key: &["account_id", "api_key_id", "route", "key", "contact_id"],
+        columns: &[
+            ("account_id", Integer),
+            ("api_key_id", Integer),
+            ("route", Text),
+            ("key", Text),
+            ("contact_id", Integer),
+        ],
+        trace: Trace::Rows,
+    },
+    Table {
+        name: "webhooks",
+        key: &["account_id", "id"],
+        columns: &[
+            ("account_id", Integer),
+            ("id", Integer),
+            ("url", Text),
+            ("events", Text),
+            ("format", Text),
+            ("include_activity", Boolean),
+            ("state", Text),
+            ("state_reason", Text),
+            ("created_at", Integer),
+            ("failing_since", Integer),
+            ("secret", Text),
+            ("previous_secret", Text),
+            ("previous_until", Integer),
+            ("cursor", Integer),
+            ("next_at", Integer),
+            ("lease", Text),
+            ("lease_until", Integer),
+        ],
+        trace: Trace::Rows,
+    },
+    Table {
+        name: "deliveries",
+        key: &["account_id", "webhook_id", "seq"],
+        columns: &[
+            ("account_id", Integer),
+            ("webhook_id", Integer),
+            ("seq", Integer),
+            ("id", Text),
+            ("kind", Text),
+            ("contact_id", Integer),
+            ("payload", Text),
+            ("state", Text),
+            ("attempts", Text),
+            ("tries", Integer),
+            ("created_at", Integer),
+            ("next_at", Integer),
+            ("settled_at", Integer),
+        ],
+        trace: Trace::Rows,
     },
 ];

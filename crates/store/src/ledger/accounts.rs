@@ -4,7 +4,7 @@ use meishi_contacts::{
     AccountId, Actor, ChannelType, Event, EventBody, Inbox, InboxId, KeyId, Seq, StoredKey,
 };
 
-use super::{Counters, keys::key_of};
+use super::{Counters, NewEvent, keys::key_of};
 use crate::{Account, CreatedAccount, NewAccount};
 
 /// The rows of an account that is being made.
@@ -13,7 +13,7 @@ pub(crate) struct AccountRows {
     pub(crate) account: Account,
     pub(crate) inbox: Inbox,
     pub(crate) key: StoredKey,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<NewEvent>,
     pub(crate) counters: Counters,
 }
 
@@ -45,9 +45,12 @@ impl AccountRows {
             request_id: new.request_id.clone(),
             body,
         };
-        let events: Vec<Event> = (1..).zip(bodies).map(event).collect();
+        let events: Vec<NewEvent> = (1..)
+            .zip(bodies)
+            .map(|numbered| NewEvent { event: event(numbered), previous: None })
+            .collect();
         let counters = Counters {
-            last_seq: events.last().map(|event| event.seq.0).unwrap_or_default(),
+            last_seq: events.last().map(|last| last.event.seq.0).unwrap_or_default(),
             last_inbox_id: inbox.id.0,
             last_key_id: key.key.id.0,
             ..Counters::default()

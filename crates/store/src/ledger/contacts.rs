@@ -1,10 +1,11 @@
 //! Contacts, their addresses in the ledger and their links to channels.
 
 use meishi_contacts::{
-    Card, Contact, ContactId, ContactLink, ContactPatch, EventBody, Fault, FieldChange, NewContact,
+    Card, Contact, ContactId, ContactLink, ContactPatch, EventBody, Fault, FieldChange, Identity,
+    NewContact, Seq,
 };
 
-use super::{Ledger, Step, needs::source_id};
+use super::{Ledger, Step, StoredContact, needs::source_id};
 use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
 
 /// Creates a contact and its link.
@@ -45,11 +46,11 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, C
         ledger.link_keys.entry(id).or_default().insert(key.clone());
         ledger.links.put(key, id);
     }
-    ledger.contacts.put(id, contact.clone());
     ledger.counters.contacts += 1;
     ledger.counters.resolved_contacts += i64::from(contact.is_resolved());
     let record = ContactRecord { contact, contact_inboxes: link.into_iter().collect() };
-    step.record(EventBody::ContactCreated(card(&record)));
+    let last_seq = step.record(EventBody::ContactCreated(card(&record)));
+    put(step.ledger, &record.contact, last_seq);
     Ok(Outcome::ContactCreated(Box::new(record)))
 }
 
@@ -71,14 +72,7 @@ pub(super) fn update(
         return Err(ChangeError::Faults(faults));
     }
     if !changes.is_empty() {
-        for gone in before.identities() {
-            ledger.identities.remove(gone);
-        }
-        for held in contact.identities() {
-            ledger.identities.put(held, id);
-        }
-        ledger.counters.resolved_contacts +=
-            i64::from(contact.is_resolved()) - i64::from(before.is_resolved());
+        readdress(ledger, &before, &contact);
         save(step, &mut contact, changes);
     }
     let contact_inboxes = links(step.ledger, id);
@@ -96,17 +90,19 @@ pub(super) fn delete(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, Chan
     for link in &contact_inboxes {
         ledger.links.remove((link.inbox.id, link.source_id.clone()));
     }
-    ledger.contacts.remove(id);
     ledger.counters.contacts -= 1;
     ledger.counters.resolved_contacts -= i64::from(contact.is_resolved());
     let record = ContactRecord { contact, contact_inboxes };
-    step.record(EventBody::ContactDeleted(card(&record)));
+    let last_seq = step.record(EventBody::ContactDeleted(card(&record)));
+    step.ledger.contacts.remove(id);
+    step.ledger.deleted_contacts.put(id, last_seq);
     Ok(Outcome::ContactDeleted)
 }
 
 /// The contact of a change, if it is there and has the version that the caller expects.
 pub(super) fn expect<'a>(step: &'a Step<'_>, id: ContactId) -> Result<&'a Contact, ChangeError> {
-    let contact = step.ledger.contacts.get(&id).ok_or(ChangeError::NotFound(Missing::Contact))?;
+    let stored = step.ledger.contacts.get(&id).ok_or(ChangeError::NotFound(Missing::Contact))?;
+    let contact = &stored.contact;
     let current = contact.version;
     if step.cx.precondition.is_some_and(|expected| expected != current) {
         return Err(ChangeError::Stale { current });
@@ -117,14 +113,41 @@ pub(super) fn expect<'a>(step: &'a Step<'_>, id: ContactId) -> Result<&'a Contac
 /// Writes a contact that changed, under its next version, and records what changed.
 pub(super) fn save(step: &mut Step<'_>, contact: &mut Contact, changes: Vec<FieldChange>) {
     contact.version = contact.version.next();
-    step.ledger.contacts.put(contact.id, contact.clone());
-    step.record(EventBody::ContactUpdated { id: contact.id, version: contact.version, changes });
+    let (id, version) = (contact.id, contact.version);
+    let last_seq = step.record(EventBody::ContactUpdated { id, version, changes });
+    put(step.ledger, contact, last_seq);
+}
+
+/// Writes a contact as its last event left it.
+pub(super) fn put(ledger: &mut Ledger, contact: &Contact, last_seq: Seq) {
+    ledger.contacts.put(contact.id, StoredContact { contact: contact.clone(), last_seq });
+}
+
+/// Gives a contact the addresses that it has now, and takes those that it had.
+pub(super) fn readdress(ledger: &mut Ledger, before: &Contact, contact: &Contact) {
+    for gone in before.identities() {
+        ledger.identities.remove(gone);
+    }
+    for held in contact.identities() {
+        ledger.identities.put(held, contact.id);
+    }
+    ledger.counters.resolved_contacts +=
+        i64::from(contact.is_resolved()) - i64::from(before.is_resolved());
 }
 
 /// What of the patch's addresses another contact than `id` holds.
 fn taken(ledger: &Ledger, patch: &ContactPatch, id: Option<ContactId>) -> Vec<Fault> {
+    held_by_others(ledger, patch.identities(), id)
+}
+
+/// Which of the addresses another contact than `id` holds.
+pub(super) fn held_by_others(
+    ledger: &Ledger,
+    identities: impl IntoIterator<Item = Identity>,
+    id: Option<ContactId>,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for identity in patch.identities() {
+    for identity in identities {
         if let Some(holder) = ledger.identities.get(&identity)
             && Some(*holder) != id
         {
@@ -135,7 +158,7 @@ fn taken(ledger: &Ledger, patch: &ContactPatch, id: Option<ContactId>) -> Vec<Fa
 }
 
 /// A contact's links, by channel and source id.
-fn links(ledger: &Ledger, id: ContactId) -> Vec<ContactInbox> {
+pub(super) fn links(ledger: &Ledger, id: ContactId) -> Vec<ContactInbox> {
     let link = |(inbox, source_id): &super::LinkKey| {
         let inbox = ledger.inboxes.get(inbox)?.clone();
         Some(ContactInbox { source_id: source_id.clone(), inbox })
@@ -144,7 +167,7 @@ fn links(ledger: &Ledger, id: ContactId) -> Vec<ContactInbox> {
     keys.filter(|key| ledger.links.get(key) == Some(&id)).filter_map(link).collect()
 }
 
-fn card(record: &ContactRecord) -> Card {
+pub(super) fn card(record: &ContactRecord) -> Card {
     let link = |link: &ContactInbox| ContactLink {
         inbox_id: link.inbox.id,
         source_id: link.source_id.clone(),

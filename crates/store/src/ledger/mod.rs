@@ -10,18 +10,23 @@
 mod accounts;
 mod actor;
 mod contacts;
+mod erasure;
 mod inboxes;
 mod keys;
 mod labels;
 mod needs;
+mod revert;
 mod rows;
+mod upsert;
+mod webhooks;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
     AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
-    SourceId, StoredKey, UnixMillis, limits::BATCH_CHANGES,
+    SourceId, StoredKey, StoredWebhook, UnixMillis, WebhookId,
+    limits::{BATCH_CHANGES, IDEMPOTENCY_TTL},
 };
 
 use self::rows::Rows;
@@ -29,10 +34,12 @@ pub(crate) use self::{
     accounts::{AccountRows, account_id},
     actor::{actor, actor_columns},
     needs::Needs,
-    writes::Writes,
+    webhooks::DeliveryRow,
+    writes::{Erased, Writes},
 };
 use crate::{
-    Applied, Change, ChangeError, ContactInbox, Context, Idempotency, Missing, Outcome, StoreError,
+    Applied, Change, ChangeError, ContactInbox, Context, Idempotency, Missing, Outcome, Redelivery,
+    StoreError,
 };
 
 /// One call of [`Store::apply`](crate::Store::apply).
@@ -61,6 +68,8 @@ pub(crate) struct Counters {
     pub(crate) last_inbox_id: i64,
     pub(crate) last_key_id: i64,
     pub(crate) last_label_id: i64,
+    pub(crate) last_webhook_id: i64,
+    pub(crate) dropped_seq: i64,
     pub(crate) contacts: i64,
     pub(crate) resolved_contacts: i64,
 }
@@ -91,6 +100,24 @@ pub(crate) struct KeptOutcome {
     pub(crate) fingerprint: [u8; 32],
     pub(crate) results: Results,
     pub(crate) at: UnixMillis,
+    /// The contacts that it tells of; not loaded, only saved.
+    pub(crate) contacts: BTreeSet<ContactId>,
+}
+
+/// A contact with its place in the record.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredContact {
+    pub(crate) contact: Contact,
+    /// The last event of its history.
+    pub(crate) last_seq: Seq,
+}
+
+/// An event with its place in a contact's history.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewEvent {
+    pub(crate) event: Event,
+    /// The event before it, where it is a contact's and not its first.
+    pub(crate) previous: Option<Seq>,
 }
 
 /// An account at work: the rows that some calls need, and what the calls make of them.
@@ -99,8 +126,10 @@ pub(crate) struct Ledger {
     account: AccountId,
     loaded_counters: Counters,
     counters: Counters,
-    events: Vec<Event>,
-    contacts: Rows<ContactId, Contact>,
+    events: Vec<NewEvent>,
+    contacts: Rows<ContactId, StoredContact>,
+    /// Where the histories of contacts begin that are gone.
+    deleted_contacts: Rows<ContactId, Seq>,
     identities: Rows<Identity, ContactId>,
     links: Rows<LinkKey, ContactId>,
     /// Where to look for a contact's links; `links` says which of them there are.
@@ -111,13 +140,35 @@ pub(crate) struct Ledger {
     labels: Rows<Label, i64>,
     keys: Rows<KeyId, StoredKey>,
     outcomes: Rows<OutcomeKey, KeptOutcome>,
+    webhooks: Rows<WebhookId, StoredWebhook>,
+    deliveries: Rows<(WebhookId, Seq), DeliveryRow>,
+    /// Events that a change wants to look at.
+    past: BTreeMap<Seq, Event>,
+    /// What an erasure of a contact has to reach.
+    traces: BTreeMap<ContactId, Traces>,
+    /// Deliveries that a call may make once more.
+    redeliverable: BTreeMap<(WebhookId, Redelivery), Vec<Seq>>,
+    erased: Vec<Erased>,
+    accepted_erased: usize,
     /// How many channels and keys the account had, and links each channel.
     loaded_inbox_count: i64,
     loaded_key_count: i64,
+    loaded_webhook_count: i64,
     loaded_link_counts: BTreeMap<InboxId, i64>,
     /// Where to go back to when a change is refused.
     accepted_counters: Counters,
     accepted_events: usize,
+}
+
+/// Where a contact's data is besides its own rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traces {
+    /// Its events.
+    pub(crate) events: Vec<Seq>,
+    /// Kept outcomes that tell of it.
+    pub(crate) outcomes: BTreeSet<OutcomeKey>,
+    /// Deliveries of its events.
+    pub(crate) deliveries: Vec<(WebhookId, Seq)>,
 }
 
 /// One change at work.
@@ -130,16 +181,21 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// Records a change, as the account's next event.
-    fn record(&mut self, body: EventBody) {
+    fn record(&mut self, body: EventBody) -> Seq {
+        let contact = body.contact();
+        let previous = contact.and_then(|id| self.ledger.last_event(id));
         let counters = &mut self.ledger.counters;
         counters.last_seq += 1;
-        self.ledger.events.push(Event {
-            seq: Seq(counters.last_seq),
+        let seq = Seq(counters.last_seq);
+        let event = Event {
+            seq,
             at: self.cx.at,
             actor: self.cx.actor,
             request_id: self.cx.request_id.clone(),
             body,
-        });
+        };
+        self.ledger.events.push(NewEvent { event, previous });
+        seq
     }
 }
 
@@ -160,16 +216,31 @@ impl Ledger {
             emptied_inboxes: Rows::default(),
             labels: Rows::default(),
             keys: Rows::default(),
+            deleted_contacts: Rows::default(),
             outcomes: Rows::default(),
+            webhooks: Rows::default(),
+            deliveries: Rows::default(),
+            past: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            redeliverable: BTreeMap::new(),
+            erased: Vec::new(),
+            accepted_erased: 0,
             loaded_inbox_count: 0,
             loaded_key_count: 0,
+            loaded_webhook_count: 0,
             loaded_link_counts: BTreeMap::new(),
             accepted_events: 0,
         }
     }
 
-    /// Notes a contact as it is stored, with its labels, its links and their channels.
-    pub(crate) fn load_contact(&mut self, contact: Contact, links: Vec<ContactInbox>) {
+    /// Notes a contact as it is stored, with its labels, its links and their channels, and the last
+    /// event of its history.
+    pub(crate) fn load_contact(
+        &mut self,
+        contact: Contact,
+        links: Vec<ContactInbox>,
+        last_seq: Seq,
+    ) {
         let id = contact.id;
         for identity in contact.identities() {
             self.identities.load(identity, id);
@@ -180,7 +251,52 @@ impl Ledger {
             self.links.load(key, id);
             self.inboxes.load(inbox.id, inbox);
         }
-        self.contacts.load(id, contact);
+        self.contacts.load(id, StoredContact { contact, last_seq });
+    }
+
+    /// Notes where the history of a contact begins that is gone.
+    pub(crate) fn load_deleted_contact(&mut self, id: ContactId, last_seq: Seq) {
+        self.deleted_contacts.load(id, last_seq);
+    }
+
+    /// Notes an event.
+    pub(crate) fn load_event(&mut self, event: Event) {
+        self.past.insert(event.seq, event);
+    }
+
+    /// Notes what an erasure of a contact has to reach.
+    pub(crate) fn load_traces(&mut self, id: ContactId, traces: Traces) {
+        self.traces.insert(id, traces);
+    }
+
+    /// Notes a webhook.
+    pub(crate) fn load_webhook(&mut self, webhook: StoredWebhook) {
+        self.webhooks.load(webhook.webhook.id, webhook);
+    }
+
+    /// Notes how many webhooks the account has.
+    pub(crate) fn load_webhook_count(&mut self, count: i64) {
+        self.loaded_webhook_count = count;
+    }
+
+    /// Notes deliveries that can be made once more, by their events.
+    pub(crate) fn load_redeliverable(
+        &mut self,
+        webhook: WebhookId,
+        which: Redelivery,
+        rows: Vec<(Seq, DeliveryRow)>,
+    ) {
+        let seqs = rows.iter().map(|(seq, _)| *seq).collect();
+        self.redeliverable.insert((webhook, which), seqs);
+        for (seq, row) in rows {
+            self.deliveries.load((webhook, seq), row);
+        }
+    }
+
+    /// The last event of a contact's history, be the contact there or gone.
+    fn last_event(&self, id: ContactId) -> Option<Seq> {
+        let stored = self.contacts.get(&id).map(|stored| stored.last_seq);
+        stored.or_else(|| self.deleted_contacts.get(&id).copied())
     }
 
     /// Notes who holds an address.
@@ -234,6 +350,7 @@ impl Ledger {
         let key = call.cx.idempotency.as_ref();
         if let Some(key) = key
             && let Some(kept) = self.outcomes.get(&key.into())
+            && !kept.is_expired(call.cx.at)
         {
             if kept.fingerprint != key.fingerprint {
                 return Err(StoreError::IdempotencyMismatch);
@@ -244,6 +361,7 @@ impl Ledger {
         if let Some(key) = key {
             let kept = KeptOutcome {
                 fingerprint: key.fingerprint,
+                contacts: told_of(&call.changes, &results),
                 results: results.clone(),
                 at: call.cx.at,
             };
@@ -291,6 +409,10 @@ impl Ledger {
         self.labels.accept();
         self.keys.accept();
         self.outcomes.accept();
+        self.deleted_contacts.accept();
+        self.webhooks.accept();
+        self.deliveries.accept();
+        self.accepted_erased = self.erased.len();
     }
 
     /// Forgets what was done since then.
@@ -305,7 +427,35 @@ impl Ledger {
         self.labels.undo();
         self.keys.undo();
         self.outcomes.undo();
+        self.deleted_contacts.undo();
+        self.webhooks.undo();
+        self.deliveries.undo();
+        self.erased.truncate(self.accepted_erased);
     }
+}
+
+impl KeptOutcome {
+    /// Whether the key may be used anew.
+    fn is_expired(&self, now: UnixMillis) -> bool {
+        let seconds = i64::try_from(IDEMPOTENCY_TTL.as_secs()).unwrap_or(i64::MAX);
+        self.at.plus_seconds(seconds) <= now
+    }
+}
+
+/// The contacts of which results hold more than the number.
+fn told_of(changes: &[Change], results: &Results) -> BTreeSet<ContactId> {
+    let of_both =
+        |(change, result): (&Change, &Result<Outcome, ChangeError>)| match (change, result) {
+            (_, Ok(outcome)) if outcome.record().is_some() => {
+                outcome.record().map(|record| record.contact.id)
+            }
+            (Change::SetLabels { id, .. }, Ok(_)) => Some(*id),
+            (Change::RevertContact { id, .. }, Err(ChangeError::RevertConflict { .. })) => {
+                Some(*id)
+            }
+            _ => None,
+        };
+    changes.iter().zip(results).filter_map(of_both).collect()
 }
 
 /// What a call on an account that there is not comes to.
@@ -319,6 +469,11 @@ fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeErr
     match change {
         Change::CreateContact(new) => contacts::create(step, new),
         Change::UpdateContact { id, patch } => contacts::update(step, *id, patch),
+        Change::UpsertContact { new, lacks, only_create } => {
+            upsert::upsert(step, new, lacks, *only_create)
+        }
+        Change::RevertContact { id, seq, only } => revert::revert(step, *id, *seq, only.as_ref()),
+        Change::EraseContact { id } => erasure::erase(step, *id),
         Change::DeleteContact { id } => contacts::delete(step, *id),
         Change::SetLabels { id, labels } => labels::set(step, *id, labels),
         Change::CreateInbox(new) => inboxes::create(step, new),
@@ -330,5 +485,12 @@ fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeErr
             keys::rotate(step, *id, *secret_hash, *overlap_seconds)
         }
         Change::RevokeKey { id } => keys::revoke(step, *id),
+        Change::CreateWebhook(new) => webhooks::create(step, new),
+        Change::UpdateWebhook { id, patch } => webhooks::update(step, *id, patch),
+        Change::RotateWebhook { id, secret, overlap_seconds } => {
+            webhooks::rotate(step, *id, secret, *overlap_seconds)
+        }
+        Change::DeleteWebhook { id } => webhooks::delete(step, *id),
+        Change::Redeliver { id, which } => webhooks::redeliver(step, *id, *which),
     }
 }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use meishi_contacts::{ContactId, ContactPatch, Identity, InboxId, KeyId, Label, SourceId};
+use meishi_contacts::{
+    Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity, IdentityKind, InboxId,
+    KeyId, Label, Seq, SourceId, WebhookId,
+};
 
-use super::{Call, LinkKey, OutcomeKey};
-use crate::{Change, Context};
+use super::{Call, Ledger, LinkKey, OutcomeKey};
+use crate::{Change, Context, Redelivery};
 
 /// Rows of an account that are to be loaded before the calls are run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// Contacts, with their labels, links and the links' channels.
     pub(crate) contacts: BTreeSet<ContactId>,
@@ -30,6 +33,18 @@ pub(crate) struct Needs {
     pub(crate) key_count: bool,
     /// Outcomes of keyed calls.
     pub(crate) outcomes: BTreeSet<OutcomeKey>,
+    /// Contacts that may be gone, with where their histories begin.
+    pub(crate) deleted_contacts: BTreeSet<ContactId>,
+    /// Events.
+    pub(crate) events: BTreeSet<Seq>,
+    /// Contacts of which everything is to be found that tells of them.
+    pub(crate) traces: BTreeSet<ContactId>,
+    /// Webhooks.
+    pub(crate) webhooks: BTreeSet<WebhookId>,
+    /// How many webhooks there are.
+    pub(crate) webhook_count: bool,
+    /// Deliveries that may be made once more.
+    pub(crate) redeliveries: BTreeSet<(WebhookId, Redelivery)>,
 }
 
 impl Needs {
@@ -45,9 +60,69 @@ impl Needs {
         needs
     }
 
+    /// What the calls need besides, as the rows show that were loaded first: the contacts that an
+    /// upsert finds, and what an event speaks of that is to be undone.
+    pub(crate) fn further<'a>(calls: impl IntoIterator<Item = &'a Call>, ledger: &Ledger) -> Self {
+        let mut needs = Self::default();
+        for change in calls.into_iter().flat_map(|call| &call.changes) {
+            match change {
+                Change::UpsertContact { new, .. } => {
+                    let identities = new.fields.identities();
+                    let owners = identities.iter().filter_map(|known| ledger.identities.get(known));
+                    needs.contacts.extend(owners.filter(|id| ledger.contacts.get(id).is_none()));
+                }
+                Change::RevertContact { id, seq, .. } => {
+                    let event = ledger.past.get(seq).map(|event| &event.body);
+                    match event.filter(|body| body.contact() == Some(*id)) {
+                        Some(EventBody::ContactDeleted(card)) => needs.add_card(card),
+                        Some(EventBody::ContactUpdated { changes, .. }) => {
+                            changes.iter().for_each(|change| needs.add_before(change));
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        needs
+    }
+
+    /// Whether nothing is needed.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add_card(&mut self, card: &Card) {
+        self.identities.extend(card.contact.identities());
+        self.labels.extend(card.contact.labels.iter().cloned());
+        for link in &card.contact_inboxes {
+            self.inboxes.insert(link.inbox_id);
+            self.links.insert((link.inbox_id, link.source_id.clone()));
+        }
+    }
+
+    fn add_before(&mut self, change: &FieldChange) {
+        let kind = match change.field {
+            Field::Email => Some(IdentityKind::Email),
+            Field::Identifier => Some(IdentityKind::Identifier),
+            Field::PhoneNumber => Some(IdentityKind::PhoneNumber),
+            Field::Labels => {
+                let titles = change.before.as_ref().and_then(|before| before.as_array());
+                let titles = titles.into_iter().flatten().filter_map(|title| title.as_str());
+                self.labels.extend(titles.map(|title| Label::from_stored(title.to_owned())));
+                None
+            }
+            _ => None,
+        };
+        let value = change.before.as_ref().and_then(|before| before.as_str());
+        if let (Some(kind), Some(value)) = (kind, value) {
+            self.identities.insert(Identity { kind, value: value.to_owned() });
+        }
+    }
+
     fn add(&mut self, cx: &Context, number: usize, change: &Change) {
         match change {
-            Change::CreateContact(new) => {
+            Change::CreateContact(new) | Change::UpsertContact { new, .. } => {
                 self.add_identities(&new.fields);
                 if let Some(link) = &new.link {
                     let source_id = source_id(cx, number, link.source_id.as_ref());
@@ -61,6 +136,16 @@ impl Needs {
             }
             Change::DeleteContact { id } => {
                 self.contacts.insert(*id);
+            }
+            Change::RevertContact { id, seq, .. } => {
+                self.contacts.insert(*id);
+                self.deleted_contacts.insert(*id);
+                self.events.insert(*seq);
+            }
+            Change::EraseContact { id } => {
+                self.contacts.insert(*id);
+                self.deleted_contacts.insert(*id);
+                self.traces.insert(*id);
             }
             Change::SetLabels { id, labels } => {
                 self.contacts.insert(*id);
@@ -82,6 +167,16 @@ impl Needs {
             | Change::RotateKey { id, .. }
             | Change::RevokeKey { id } => {
                 self.keys.insert(*id);
+            }
+            Change::CreateWebhook(_) => self.webhook_count = true,
+            Change::UpdateWebhook { id, .. }
+            | Change::RotateWebhook { id, .. }
+            | Change::DeleteWebhook { id } => {
+                self.webhooks.insert(*id);
+            }
+            Change::Redeliver { id, which } => {
+                self.webhooks.insert(*id);
+                self.redeliveries.insert((*id, *which));
             }
         }
     }

@@ -1,10 +1,27 @@
 //! What calls left to be saved: rows that differ, by table, and the events that tell of it.
 
 use meishi_contacts::{
-    Contact, ContactId, Event, Identity, Inbox, InboxId, KeyId, Label, StoredKey,
+    ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq, StoredKey, StoredWebhook,
+    UnixMillis, WebhookId, WebhookState,
 };
 
-use super::{Counters, KeptOutcome, Ledger, LinkKey, OutcomeKey, rows::Difference};
+use super::{
+    Counters, DeliveryRow, KeptOutcome, Ledger, LinkKey, NewEvent, OutcomeKey, StoredContact,
+    erasure::tells_of, rows::Difference,
+};
+
+/// What of the record an erasure empties.
+#[derive(Debug)]
+pub(crate) struct Erased {
+    pub(crate) id: ContactId,
+    /// Saved events, which become tombstones.
+    pub(crate) events: Vec<Seq>,
+    /// Deliveries, of which nothing stays but that they were.
+    pub(crate) deliveries: Vec<(WebhookId, Seq)>,
+    /// How many events the calls had made by then; the contact's own among them are saved as
+    /// tombstones.
+    pub(super) fresh_events: usize,
+}
 
 /// Everything to be written of one account, in the order in which it can be: what goes, then what
 /// comes or changes, each list by key. A row that moves to another owner goes and comes.
@@ -19,26 +36,43 @@ pub(crate) struct Writes {
     pub(crate) gone_contacts: Vec<ContactId>,
     pub(crate) gone_inboxes: Vec<InboxId>,
     pub(crate) gone_keys: Vec<KeyId>,
+    /// Outcomes that are written anew or not.
+    pub(crate) gone_outcomes: Vec<OutcomeKey>,
+    /// Contacts that are there again.
+    pub(crate) returned_contacts: Vec<ContactId>,
+    pub(crate) gone_webhooks: Vec<WebhookId>,
+    pub(crate) erased: Vec<Erased>,
     pub(crate) new_inboxes: Vec<Inbox>,
     pub(crate) changed_inboxes: Vec<Inbox>,
-    pub(crate) new_contacts: Vec<Contact>,
-    pub(crate) changed_contacts: Vec<Contact>,
+    pub(crate) new_contacts: Vec<StoredContact>,
+    pub(crate) changed_contacts: Vec<StoredContact>,
+    /// Where the histories begin of contacts that are gone; one may have been known.
+    pub(crate) deleted_contacts: Vec<(ContactId, Seq)>,
     pub(crate) new_identities: Vec<(Identity, ContactId)>,
     pub(crate) new_links: Vec<(LinkKey, ContactId)>,
     pub(crate) new_labels: Vec<(Label, i64)>,
     pub(crate) new_contact_labels: Vec<(ContactId, i64)>,
     pub(crate) new_keys: Vec<StoredKey>,
     pub(crate) changed_keys: Vec<StoredKey>,
+    pub(crate) new_webhooks: Vec<StoredWebhook>,
+    pub(crate) changed_webhooks: Vec<StoredWebhook>,
+    /// Webhooks that were set to work again, and when.
+    pub(crate) revived_webhooks: Vec<(WebhookId, UnixMillis)>,
+    pub(crate) changed_deliveries: Vec<((WebhookId, Seq), DeliveryRow)>,
     pub(crate) new_outcomes: Vec<(OutcomeKey, KeptOutcome)>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<NewEvent>,
     /// The counters, where they changed.
     pub(crate) counters: Option<Counters>,
 }
 
 impl Writes {
-    /// Whether there is nothing to be saved: no change without an event or an outcome.
+    /// Whether there is nothing to be saved: no change without an event or an outcome, but that
+    /// deliveries are made once more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.new_outcomes.is_empty()
+        self.events.is_empty()
+            && self.new_outcomes.is_empty()
+            && self.gone_outcomes.is_empty()
+            && self.changed_deliveries.is_empty()
     }
 }
 
@@ -48,11 +82,13 @@ impl Ledger {
         let mut writes = Writes::default();
         let labels = &self.labels;
         for Difference { key, before, after } in self.contacts.differences() {
-            let held = before.as_ref().map(|contact| contact.labels.as_slice());
-            let bears = after.as_ref().map(|contact| contact.labels.as_slice());
-            if held.unwrap_or_default() != bears.unwrap_or_default() {
-                writes.unlabelled_contacts.extend(before.as_ref().map(|contact| contact.id));
-                let numbers = bears.unwrap_or_default().iter().filter_map(|l| labels.get(l));
+            let labels_of = |stored: &'_ Option<StoredContact>| -> Vec<Label> {
+                stored.as_ref().map(|stored| stored.contact.labels.clone()).unwrap_or_default()
+            };
+            let (held, bears) = (labels_of(&before), labels_of(&after));
+            if held != bears {
+                writes.unlabelled_contacts.extend(before.as_ref().map(|_| key));
+                let numbers = bears.iter().filter_map(|label| labels.get(label));
                 writes.new_contact_labels.extend(numbers.map(|label| (key, *label)));
             }
             match (before, after) {
@@ -84,8 +120,43 @@ impl Ledger {
         );
         let made = self.labels.differences().into_iter();
         writes.new_labels = made.filter_map(|d| Some((d.key, d.after?))).collect();
-        let kept = self.outcomes.differences().into_iter();
-        writes.new_outcomes = kept.filter_map(|d| Some((d.key, d.after?))).collect();
+        for Difference { key, before, after } in self.outcomes.differences() {
+            writes.gone_outcomes.extend(before.map(|_| key.clone()));
+            writes.new_outcomes.extend(after.map(|kept| (key, kept)));
+        }
+        for Difference { key, after, .. } in self.deleted_contacts.differences() {
+            match after {
+                Some(last_seq) => writes.deleted_contacts.push((key, last_seq)),
+                None => writes.returned_contacts.push(key),
+            }
+        }
+        let last_at = self.events.last().map(|new| new.event.at);
+        let changed = self.webhooks.differences();
+        for Difference { key, before, after } in &changed {
+            let is_at_work = |stored: &Option<StoredWebhook>| {
+                stored.as_ref().is_some_and(|stored| stored.webhook.state == WebhookState::Enabled)
+            };
+            if before.is_some() && !is_at_work(before) && is_at_work(after) {
+                writes.revived_webhooks.extend(last_at.map(|at| (*key, at)));
+            }
+        }
+        sort_out(
+            changed,
+            &mut writes.gone_webhooks,
+            &mut writes.new_webhooks,
+            &mut writes.changed_webhooks,
+        );
+        let changed = self.deliveries.differences().into_iter();
+        writes.changed_deliveries = changed.filter_map(|d| Some((d.key, d.after?))).collect();
+        for erased in &self.erased {
+            for new in self.events.iter_mut().take(erased.fresh_events) {
+                if tells_of(&new.event.body, erased.id) {
+                    new.event.body = EventBody::Tombstone { id: erased.id };
+                    new.event.request_id.clear();
+                }
+            }
+        }
+        writes.erased = self.erased;
         writes.events = self.events;
         writes.counters = (self.counters != self.loaded_counters).then_some(self.counters);
         writes

@@ -26,11 +26,15 @@ statements! {
     UNFINISHED_COPY() = "SELECT 1 FROM pg_class WHERE oid = to_regclass('copies')";
     ANY_ACCOUNT() = "SELECT 1 FROM accounts LIMIT 1";
     HAS_KEY(TEXT) = "SELECT 1 FROM api_keys WHERE api_key = $1";
-    COUNTS(INT8) = "SELECT contacts, resolved_contacts, last_seq FROM counters
+    COUNTS(INT8) = "SELECT contacts, resolved_contacts, last_seq, dropped_seq FROM counters
          WHERE account_id = $1";
     COUNTERS(INT8) = "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, last_label_id,
-           contacts, resolved_contacts
+           last_webhook_id, dropped_seq, contacts, resolved_contacts
          FROM counters WHERE account_id = $1 FOR UPDATE";
+    HEADS(INT8_ARRAY) = "SELECT wanted.id, counters.last_seq
+         FROM unnest($1::bigint[]) AS wanted (id)
+         CROSS JOIN LATERAL (
+           SELECT last_seq FROM counters WHERE account_id = wanted.id OFFSET 0) AS counters";
     DATABASE() = "SELECT id, epoch FROM databases";
     READS_ONLY() = "SELECT pg_is_in_recovery()";
 }
@@ -153,7 +157,17 @@ pub(super) async fn counts(session: &Session, account: AccountId) -> Result<Opti
         contacts: column(&row, 0)?,
         resolved_contacts: column(&row, 1)?,
         last_seq: Seq(column(&row, 2)?),
+        dropped_seq: Seq(column(&row, 3)?),
     }))
+}
+
+/// The last events of those accounts that there are.
+pub(super) async fn heads(
+    session: &Session,
+    accounts: &[i64],
+) -> Result<Vec<(AccountId, Seq)>, Error> {
+    let rows = session.query(HEADS, &[&accounts]).await?;
+    rows.iter().map(|row| Ok((AccountId(column(row, 0)?), Seq(column(row, 1)?)))).collect()
 }
 
 /// The statement that locks an account's counters for a transaction, and reads them.
@@ -167,8 +181,10 @@ pub(super) fn counters(row: &Row) -> Result<Counters, Error> {
         last_inbox_id: column(row, 2)?,
         last_key_id: column(row, 3)?,
         last_label_id: column(row, 4)?,
-        contacts: column(row, 5)?,
-        resolved_contacts: column(row, 6)?,
+        last_webhook_id: column(row, 5)?,
+        dropped_seq: column(row, 6)?,
+        contacts: column(row, 7)?,
+        resolved_contacts: column(row, 8)?,
     })
 }
 

@@ -31,7 +31,8 @@ macro_rules! select {
                    SELECT label.title FROM labels AS label
                    WHERE label.account_id = held.account_id AND label.id = held.label_id)
                  FROM contact_labels AS held
-                 WHERE held.account_id = c.account_id AND held.contact_id = c.id)",
+                 WHERE held.account_id = c.account_id AND held.contact_id = c.id),
+               c.last_seq",
             $more,
             $from
         )
@@ -94,7 +95,7 @@ pub(super) async fn records(
         let contact = row::contact(row)?;
         let contact_inboxes = match include {
             Include::Nothing => Vec::new(),
-            Include::Inboxes => row::contact_inboxes(row, 16)?,
+            Include::Inboxes => row::contact_inboxes(row, 17)?,
         };
         Ok((contact.id, ContactRecord { contact, contact_inboxes }))
     };
@@ -109,17 +110,19 @@ pub(super) async fn records(
     Ok(records)
 }
 
-/// Contacts with their channels, in no order.
+/// Contacts with their channels and the last events of their histories, in no order.
 pub(super) async fn load(
     session: &Session,
     account: AccountId,
     ids: &[i64],
-) -> Result<Vec<(Contact, Vec<ContactInbox>)>, Error> {
+) -> Result<Vec<(Contact, Vec<ContactInbox>, Seq)>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let rows = session.query(RECORDS, &[&account.0, &ids]).await?;
-    rows.iter().map(|row| Ok((row::contact(row)?, row::contact_inboxes(row, 16)?))).collect()
+    let stored =
+        |row: &Row| Ok((row::contact(row)?, row::contact_inboxes(row, 17)?, Seq(column(row, 16)?)));
+    rows.iter().map(stored).collect()
 }
 
 /// The contacts after one, by id.

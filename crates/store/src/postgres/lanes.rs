@@ -16,7 +16,7 @@ use std::{
 
 use futures::{FutureExt, join};
 use meishi_contacts::{
-    AccountId, Event,
+    AccountId, Event, UnixMillis,
     limits::{BATCH_CHANGES, GROUP_CALLS, WRITE_QUEUE},
 };
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -38,7 +38,7 @@ use crate::{
 statements! {
     EVENT(INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq = $2";
-    KEPT(INT8, INT8, TEXT, TEXT) = "SELECT 1 FROM idempotency_keys
+    KEPT(INT8, INT8, TEXT, TEXT) = "SELECT created_at FROM idempotency_keys
          WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
 }
 
@@ -268,14 +268,20 @@ impl Lanes {
         for note in loaded? {
             note(&mut ledger);
         }
+        let further = Needs::further(calls, &ledger);
+        if !further.is_empty() {
+            for note in load::rows(session, account, &further).boxed().await? {
+                note(&mut ledger);
+            }
+        }
         let answers = calls.iter().map(|call| ledger.run(call)).collect();
         let writes = ledger.into_writes();
         if writes.is_empty() {
             return Ok((answers, None));
         }
         save::rows(session, account, &writes).boxed().await?;
-        let event = writes.events.into_iter().next_back();
-        let outcome = writes.new_outcomes.into_iter().next().map(|(key, _)| key);
+        let event = writes.events.into_iter().next_back().map(|new| new.event);
+        let outcome = writes.new_outcomes.into_iter().next().map(|(key, kept)| (key, kept.at));
         Ok((answers, Some(Trace { event, outcome })))
     }
 
@@ -290,11 +296,12 @@ impl Lanes {
                 let row = session.query_opt(EVENT, &[&account.0, &event.seq.0]).await?;
                 return Ok(row.as_ref().map(row::event).transpose()?.as_ref() == Some(event));
             }
-            let Some(key) = &trace.outcome else { return Ok(false) };
+            let Some((key, at)) = &trace.outcome else { return Ok(false) };
             let kept = session
                 .query_opt(KEPT, &[&account.0, &key.api_key_id.0, &key.route, &key.key])
                 .await?;
-            Ok(kept.is_some())
+            let kept = kept.map(|row| row::column(&row, 0)).transpose()?;
+            Ok(kept == Some(at.0))
         };
         let found = found.await;
         session.roll_back().await;
@@ -305,7 +312,7 @@ impl Lanes {
 /// What a transaction leaves that no other does: by it one can see later whether it took place.
 struct Trace {
     event: Option<Event>,
-    outcome: Option<OutcomeKey>,
+    outcome: Option<(OutcomeKey, UnixMillis)>,
 }
 
 /// Why a group was not committed.

@@ -5,8 +5,8 @@ use meishi_test_postgres::{Cluster, Database};
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    accounts, connect::DatabaseUrl, contacts, events, inboxes, keys, lanes, load, migrations, save,
-    session, statement::Statement,
+    accounts, connect::DatabaseUrl, contacts, deliveries, events, inboxes, keys, lanes, load,
+    migrations, retention, save, session, statement::Statement, webhooks,
 };
 
 /// Tables without an account: reference tables on Citus.
@@ -27,14 +27,21 @@ fn all_statements() -> Vec<(&'static str, Statement)> {
     [
         accounts::STATEMENTS,
         contacts::STATEMENTS,
+        deliveries::STATEMENTS,
         events::STATEMENTS,
         inboxes::STATEMENTS,
         keys::STATEMENTS,
         lanes::STATEMENTS,
         load::STATEMENTS,
+        retention::STATEMENTS,
         save::STATEMENTS,
+        webhooks::STATEMENTS,
     ]
     .concat()
+}
+
+fn is_write_anywhere(statement: &str) -> bool {
+    statement.split_whitespace().any(|word| ["INSERT", "UPDATE", "DELETE"].contains(&word))
 }
 
 fn is_write(statement: &str) -> bool {
@@ -53,8 +60,36 @@ async fn every_statement_prepares_on_an_empty_database() {
 
 /// Statements that look at all rows of a key's first part on purpose, of tables that are small or to
 /// count or delete what is there.
-const WHOLE: [&str; 7] =
-    ["ALL", "ANY_ACCOUNT", "COUNT_INBOXES", "COUNT_KEYS", "COUNT_LINKS", "DATABASE", "SOME"];
+const WHOLE: [&str; 15] = [
+    "ALL",
+    "ANY_ACCOUNT",
+    "AT_WORK",
+    "COUNT_INBOXES",
+    "COUNT_KEYS",
+    "COUNT_LINKS",
+    "COUNT_WEBHOOKS",
+    "DATABASE",
+    "DROP_DELETED",
+    "FIRST_KEPT",
+    "LOCK_WEBHOOKS",
+    "LOOKED_AT",
+    "SETTLED",
+    "SOME",
+    "WEBHOOKS",
+];
+
+/// Statements that find rows by their keys and then ask more of them.
+const CONDITIONAL: [&str; 9] = [
+    "ADVANCE",
+    "GIVE_BACK",
+    "HOLDS",
+    "LIST_DELIVERED",
+    "LIST_ERASED",
+    "LIST_PENDING",
+    "LIST_WAITING",
+    "OF_EVENTS",
+    "TAKE",
+];
 
 #[tokio::test]
 async fn every_statement_is_planned_by_key_though_the_tables_are_empty() {
@@ -63,7 +98,7 @@ async fn every_statement_is_planned_by_key_though_the_tables_are_empty() {
     let mut wrong = Vec::new();
     for (name, statement) in all_statements() {
         // This one is planned anew each time.
-        if WHOLE.contains(&name) || name == "UPDATE_CONTACTS" {
+        if CONDITIONAL.contains(&name) || WHOLE.contains(&name) || name == "UPDATE_CONTACTS" {
             continue;
         }
         let plan = plan(&client, statement).await;
@@ -104,8 +139,12 @@ fn type_name(of: &Type) -> String {
 }
 
 #[test]
-fn no_statement_inserts_in_or_with_a_cte() {
+fn no_statement_writes_in_or_with_a_cte() {
     for (name, Statement { sql, .. }) in all_statements() {
+        // A history is read as a chain.
+        if sql.starts_with("WITH RECURSIVE chain") && !is_write_anywhere(sql) {
+            continue;
+        }
         let words = sql.to_ascii_uppercase();
         assert!(!words.split_whitespace().any(|word| word == "WITH"), "{name} has a CTE");
     }

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use futures::{future::try_join_all, try_join};
-use meishi_contacts::{AccountId, ContactId, InboxId, Label, SourceId, UnixMillis};
+use meishi_contacts::{AccountId, ContactId, InboxId, KeyId, Label, SourceId, UnixMillis};
 
 use super::{
-    contacts,
+    contacts, deliveries,
     error::Error,
-    inboxes, keys,
+    events, inboxes, keys,
     row::{self, column},
     session::Session,
     statement::statements,
+    webhooks,
 };
-use crate::ledger::{KeptOutcome, Ledger, Needs};
+use crate::ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces};
 
 statements! {
     HOLDERS(INT8, INT8_ARRAY, TEXT_ARRAY) =
@@ -31,6 +32,10 @@ statements! {
          CROSS JOIN LATERAL (
            SELECT id FROM labels WHERE account_id = $1 AND title = wanted.title OFFSET 0) AS label";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
+    COUNT_WEBHOOKS(INT8) = "SELECT count(*) FROM webhooks
+         WHERE account_id = $1 AND state <> 'deleted'";
+    OUTCOMES_OF(INT8, INT8) = "SELECT api_key_id, route, key FROM idempotency_contacts
+         WHERE account_id = $1 AND contact_id = $2";
     OUTCOME(INT8, INT8, TEXT, TEXT) = "SELECT fingerprint, outcome, created_at
          FROM idempotency_keys
          WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
@@ -47,7 +52,7 @@ pub(super) async fn rows(
     needs: &Needs,
 ) -> Result<Vec<Note>, Error> {
     let reader = Reader { session, account };
-    let (contacts, owners, holders, inboxes, link_counts, labels, keys, counts, outcomes) = try_join!(
+    let read = try_join!(
         reader.contacts(&needs.contacts),
         reader.owners(needs),
         reader.holders(needs),
@@ -57,8 +62,28 @@ pub(super) async fn rows(
         reader.keys(needs),
         reader.counts(needs),
         reader.outcomes(needs),
+        reader.past(needs),
+        reader.webhooks(needs),
     )?;
-    Ok(vec![contacts, owners, holders, inboxes, link_counts, labels, keys, counts, outcomes])
+    let (contacts, owners, holders, inboxes, link_counts, labels, keys, counts, ..) = read;
+    let (.., outcomes, past, webhooks) = read;
+    let mut notes = vec![
+        contacts,
+        owners,
+        holders,
+        inboxes,
+        link_counts,
+        labels,
+        keys,
+        counts,
+        outcomes,
+        past,
+        webhooks,
+    ];
+    for id in &needs.traces {
+        notes.push(reader.traces(*id).await?);
+    }
+    Ok(notes)
 }
 
 struct Reader<'a> {
@@ -71,8 +96,8 @@ impl Reader<'_> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let found = contacts::load(self.session, self.account, &ids).await?;
         Ok(Box::new(|ledger| {
-            for (contact, links) in found {
-                ledger.load_contact(contact, links);
+            for (contact, links, last_seq) in found {
+                ledger.load_contact(contact, links, last_seq);
             }
         }))
     }
@@ -145,15 +170,19 @@ impl Reader<'_> {
     }
 
     async fn counts(&self, needs: &Needs) -> Result<Note, Error> {
-        let mut counts = [None, None];
-        let asked = [(needs.inbox_count, COUNT_INBOXES), (needs.key_count, COUNT_KEYS)];
+        let mut counts = [None; 3];
+        let asked = [
+            (needs.inbox_count, COUNT_INBOXES),
+            (needs.key_count, COUNT_KEYS),
+            (needs.webhook_count, COUNT_WEBHOOKS),
+        ];
         for (slot, (needed, statement)) in counts.iter_mut().zip(asked) {
             if needed {
                 *slot =
                     Some(number(self.session.query(statement, &[&self.account.0]).await?.first())?);
             }
         }
-        let [inboxes, keys] = counts;
+        let [inboxes, keys, webhooks] = counts;
         Ok(Box::new(move |ledger| {
             if let Some(count) = inboxes {
                 ledger.load_inbox_count(count);
@@ -161,28 +190,91 @@ impl Reader<'_> {
             if let Some(count) = keys {
                 ledger.load_key_count(count);
             }
+            if let Some(count) = webhooks {
+                ledger.load_webhook_count(count);
+            }
         }))
     }
 
     async fn outcomes(&self, needs: &Needs) -> Result<Note, Error> {
-        let asked = needs.outcomes.iter().map(|key| async move {
-            let found = self
-                .session
-                .query_opt(OUTCOME, &[&self.account.0, &key.api_key_id.0, &key.route, &key.key])
-                .await?;
-            let Some(row) = found else { return Ok(None) };
-            let kept = KeptOutcome {
-                fingerprint: row::hash(column(&row, 0)?, 0)?,
-                results: row::json(&row, 1)?,
-                at: UnixMillis(column(&row, 2)?),
-            };
-            Ok::<_, Error>(Some((key.clone(), kept)))
-        });
-        let outcomes = try_join_all(asked).await?;
+        let outcomes = try_join_all(needs.outcomes.iter().map(|key| self.outcome(key))).await?;
         Ok(Box::new(|ledger| {
             for (key, kept) in outcomes.into_iter().flatten() {
                 ledger.load_outcome(key, kept);
             }
+        }))
+    }
+}
+
+impl Reader<'_> {
+    async fn outcome(&self, key: &OutcomeKey) -> Result<Option<(OutcomeKey, KeptOutcome)>, Error> {
+        let found = self
+            .session
+            .query_opt(OUTCOME, &[&self.account.0, &key.api_key_id.0, &key.route, &key.key])
+            .await?;
+        let Some(row) = found else { return Ok(None) };
+        let kept = KeptOutcome {
+            fingerprint: row::hash(column(&row, 0)?, 0)?,
+            results: row::json(&row, 1)?,
+            at: UnixMillis(column(&row, 2)?),
+            contacts: BTreeSet::new(),
+        };
+        Ok(Some((key.clone(), kept)))
+    }
+
+    /// Contacts that are gone, and events.
+    async fn past(&self, needs: &Needs) -> Result<Note, Error> {
+        let gone = needs.deleted_contacts.iter().map(|id| async move {
+            let last_seq = events::of_deleted(self.session, self.account, *id).await?;
+            Ok::<_, Error>((*id, last_seq))
+        });
+        let gone = try_join_all(gone).await?;
+        let past = needs.events.iter().map(|seq| events::get(self.session, self.account, *seq));
+        let past = try_join_all(past).await?;
+        Ok(Box::new(|ledger| {
+            for (id, last_seq) in gone {
+                if let Some(last_seq) = last_seq {
+                    ledger.load_deleted_contact(id, last_seq);
+                }
+            }
+            past.into_iter().flatten().for_each(|event| ledger.load_event(event));
+        }))
+    }
+
+    /// Webhooks, and deliveries that may be made once more.
+    async fn webhooks(&self, needs: &Needs) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let found = needs.webhooks.iter().map(|id| webhooks::lock(session, account, *id));
+        let found = try_join_all(found).await?;
+        let again = needs.redeliveries.iter().map(|(id, which)| async move {
+            let rows = deliveries::redeliverable(session, account, *id, *which).await?;
+            Ok::<_, Error>((*id, *which, rows))
+        });
+        let again = try_join_all(again).await?;
+        Ok(Box::new(|ledger| {
+            found.into_iter().flatten().for_each(|webhook| ledger.load_webhook(webhook));
+            for (id, which, rows) in again {
+                ledger.load_redeliverable(id, which, rows);
+            }
+        }))
+    }
+
+    /// What an erasure of a contact has to reach.
+    async fn traces(&self, id: ContactId) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let events = events::telling(session, account, id).await?;
+        let deliveries = deliveries::of_events(session, account, &events).await?;
+        let mut outcomes = BTreeSet::new();
+        for row in session.query(OUTCOMES_OF, &[&account.0, &id.0]).await? {
+            let (route, key) = (column(&row, 1)?, column(&row, 2)?);
+            outcomes.insert(OutcomeKey { api_key_id: KeyId(column(&row, 0)?), route, key });
+        }
+        let kept = try_join_all(outcomes.iter().map(|key| self.outcome(key))).await?;
+        Ok(Box::new(move |ledger| {
+            for (key, kept) in kept.into_iter().flatten() {
+                ledger.load_outcome(key, kept);
+            }
+            ledger.load_traces(id, Traces { events, outcomes, deliveries });
         }))
     }
 }

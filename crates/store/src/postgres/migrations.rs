@@ -12,7 +12,10 @@ use super::{
 use crate::OpenError;
 
 /// The migrations, in order; the schema's number is how many were run.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../migrations/postgres/0002_spine.sql"),
+];
 
 /// Where the schema's number is kept.
 const SCHEMA: &str = "CREATE TABLE meishi_schema (

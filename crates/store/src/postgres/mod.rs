@@ -5,8 +5,10 @@
 //! files hold the statements of reads, one file a noun.
 
 mod accounts;
+mod batch;
 mod connect;
 mod contacts;
+mod deliveries;
 mod doubt;
 mod error;
 mod events;
@@ -21,11 +23,13 @@ mod load;
 pub(crate) mod lock;
 pub(crate) mod migrations;
 mod replica;
+mod retention;
 mod row;
 mod save;
 mod session;
 mod snapshot;
 mod statement;
+mod webhooks;
 
 use std::{path::Path, sync::Arc};
 
@@ -33,12 +37,14 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, limits::READ_ROWS,
+    StoredKey, UnixMillis, Webhook, WebhookId, limits::READ_ROWS,
 };
 
 use crate::{
-    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
-    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
+    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease,
+    LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
+    StoreError, WebhookHealth, ledger::Call,
 };
 
 pub use connect::DatabaseUrl;
@@ -136,6 +142,26 @@ impl PostgresStore {
                 result => return result.map_err(StoreError::from),
             }
         }
+    }
+
+    /// Writes beside the lanes, in one transaction: bookkeeping that no event tells of, and that may
+    /// be done again where it is not known whether it was done.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'s> FnOnce(&'s Session) -> BoxFuture<'s, Result<T, Error>> + Send,
+    {
+        let session = self.session().await?;
+        let written = async {
+            session.begin(&self.sessions.begin()).await?;
+            let written = work(&session).await?;
+            session.commit().await?;
+            Ok(written)
+        };
+        let written: Result<T, Error> = written.await;
+        if written.is_err() {
+            session.roll_back().await;
+        }
+        Ok(written?)
     }
 
     /// A key that is known, or that the database knows.
@@ -297,6 +323,153 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
         self.read(move |session| events::after(session, account, after, limit).boxed()).await
+    }
+
+    async fn history(
+        &self,
+        account: AccountId,
+        contact: ContactId,
+        from: Option<Seq>,
+        limit: usize,
+    ) -> Result<Option<History>, StoreError> {
+        self.read(move |session| events::history(session, account, contact, from, limit).boxed())
+            .await
+    }
+
+    async fn heads(&self, accounts: &[AccountId]) -> Result<Vec<(AccountId, Seq)>, StoreError> {
+        let accounts: Arc<[i64]> = accounts.iter().map(|id| id.0).collect();
+        self.read(move |session| {
+            let accounts = Arc::clone(&accounts);
+            async move { accounts::heads(session, &accounts).await }.boxed()
+        })
+        .await
+    }
+
+    async fn drop_events(
+        &self,
+        account: AccountId,
+        before: UnixMillis,
+    ) -> Result<Retained, StoreError> {
+        self.write(move |session| retention::drop_events(session, account, before).boxed()).await
+    }
+
+    async fn purge(
+        &self,
+        now: UnixMillis,
+        settled_before: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        let mut gone = 0;
+        for account in self.accounts().await? {
+            let account = account.id;
+            let purged = self.write(move |session| {
+                retention::purge(session, account, now, settled_before).boxed()
+            });
+            gone += purged.await?;
+        }
+        Ok(gone)
+    }
+
+    async fn webhooks(&self, account: AccountId) -> Result<Vec<Webhook>, StoreError> {
+        self.read(move |session| webhooks::list(session, account).boxed()).await
+    }
+
+    async fn webhook(
+        &self,
+        account: AccountId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let found = self.read(move |session| webhooks::get(session, account, id).boxed()).await?;
+        Ok(found.map(|stored| stored.webhook))
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        query: DeliveryQuery,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |session| deliveries::list(session, account, webhook, query, limit).boxed())
+            .await
+    }
+
+    async fn delivery(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        seq: Seq,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.read(move |session| deliveries::get(session, account, webhook, seq).boxed()).await
+    }
+
+    async fn lease_webhooks(
+        &self,
+        owner: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<LeasedWebhook>, StoreError> {
+        let owner: Arc<str> = owner.into();
+        self.read(move |session| {
+            let owner = Arc::clone(&owner);
+            async move { deliveries::lease(session, &owner, now, until, limit).await }.boxed()
+        })
+        .await
+    }
+
+    async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = Arc::new(lease.clone());
+        self.read(move |session| {
+            let lease = Arc::clone(&lease);
+            async move { deliveries::release(session, &lease).await }.boxed()
+        })
+        .await
+    }
+
+    async fn enqueue_deliveries(
+        &self,
+        lease: &Lease,
+        from: Seq,
+        to: Seq,
+        new: Vec<NewDelivery>,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        self.write(move |session| {
+            async move { deliveries::enqueue(session, &lease, (from, to), &new, now).await }.boxed()
+        })
+        .await
+    }
+
+    async fn due_deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |session| deliveries::due(session, account, webhook, now, limit).boxed())
+            .await
+    }
+
+    async fn settle_delivery(
+        &self,
+        lease: &Lease,
+        seq: Seq,
+        attempt: Attempt,
+        settlement: Settlement,
+        health: WebhookHealth,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        self.write(move |session| {
+            async move {
+                let outcome = (settlement, &health);
+                deliveries::settle(session, &lease, seq, &attempt, outcome, now).await
+            }
+            .boxed()
+        })
+        .await
     }
 
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {

@@ -105,12 +105,22 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row, index: usize) -> R
     serde_json::from_str(column(row, index)?).map_err(|error| not_json(index, &error))
 }
 
+/// A value as a column of JSON.
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Unreadable(error.to_string()))
+}
+
 /// 32 bytes of a hash.
 pub(super) fn hash(bytes: &[u8], index: usize) -> Result<[u8; 32], Error> {
     bytes.try_into().map_err(|error| unreadable(index, &error))
 }
 
-fn parsed<T>(row: &Row, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
+/// A column of text that a parser of the domain must understand.
+pub(super) fn parsed<T>(
+    row: &Row,
+    index: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Error> {
     parse(column(row, index)?).ok_or_else(|| unreadable(index, &"not a word that is known"))
 }
 

@@ -1,16 +1,21 @@
 //! What calls left, written table by table in one round trip: what goes, row by row, then what comes
 //! or changes, where a list is a few arrays that `unnest` makes rows of again.
 
-use futures::future::{BoxFuture, FutureExt, try_join_all};
-use meishi_contacts::{AccountId, Contact, Email, Event, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{
+    AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
+};
 use tokio_postgres::types::ToSql;
 
 use super::{
+    batch::{Batch, Columns, Expect},
     error::Error,
+    row::{column, to_json},
     session::Session,
     statement::{Statement, statements},
 };
-use crate::ledger::{AccountRows, Counters, KeptOutcome, OutcomeKey, Writes, actor_columns};
+use crate::ledger::{
+    AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, Writes, actor_columns,
+};
 
 statements! {
     EMPTY_INBOX(INT8, INT8) = "DELETE FROM contact_inboxes
@@ -33,30 +38,30 @@ statements! {
     INSERT_CONTACTS(
         INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
         TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        INT8_ARRAY
+        INT8_ARRAY, INT8_ARRAY
     ) = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name, email,
            phone_number, identifier, thumbnail, availability_status, blocked,
-           additional_attributes, custom_attributes, last_activity_at, created_at)
+           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-           $13::text[], $14::text[], $15::bigint[], $16::bigint[])";
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])";
     UPDATE_CONTACTS(
         INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
         TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        INT8_ARRAY
+        INT8_ARRAY, INT8_ARRAY
     ) = "UPDATE contacts AS c SET version = new.version, name = new.name,
            first_name = new.first_name, last_name = new.last_name, email = new.email,
            phone_number = new.phone_number, identifier = new.identifier,
            thumbnail = new.thumbnail, availability_status = new.availability_status,
            blocked = new.blocked, additional_attributes = new.additional_attributes,
            custom_attributes = new.custom_attributes, last_activity_at = new.last_activity_at,
-           created_at = new.created_at
+           created_at = new.created_at, last_seq = new.last_seq
          FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-           $13::text[], $14::text[], $15::bigint[], $16::bigint[])
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])
            AS new(id, version, name, first_name, last_name, email, phone_number, identifier,
              thumbnail, availability_status, blocked, additional_attributes, custom_attributes,
-             last_activity_at, created_at)
+             last_activity_at, created_at, last_seq)
          WHERE c.account_id = $1 AND c.id = new.id";
     INSERT_IDENTITIES(INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
         "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
@@ -79,22 +84,57 @@ statements! {
          WHERE account_id = $1 AND id = $2";
     INSERT_EVENTS(
         INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        TEXT_ARRAY
+        TEXT_ARRAY, INT8_ARRAY
     ) = "INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind, subject_id,
-           body)
+           body, previous_seq)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[],
-           $6::text[], $7::text[], $8::bigint[], $9::text[])";
+           $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[])";
+    BURY_EVENT(INT8, INT8, TEXT, TEXT) = "UPDATE events SET kind = $3, body = $4, request_id = ''
+         WHERE account_id = $1 AND seq = $2";
+    ERASE_DELIVERY(INT8, INT8, INT8) = "UPDATE deliveries
+         SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    INSERT_DELETED_CONTACT(INT8, INT8, INT8) =
+        "INSERT INTO deleted_contacts (account_id, id, last_seq) VALUES ($1, $2, $3)
+         ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
+    RETURN_CONTACT(INT8, INT8) = "DELETE FROM deleted_contacts WHERE account_id = $1 AND id = $2";
+    INSERT_WEBHOOK(INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, INT8, INT8) =
+        "INSERT INTO webhooks (account_id, id, url, events, format, include_activity, state,
+           secret, created_at, cursor, next_at, lease_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)";
+    UPDATE_WEBHOOK(INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, INT8, TEXT, TEXT, INT8) =
+        "UPDATE webhooks SET url = $3, events = $4, format = $5, include_activity = $6,
+           state = $7, state_reason = $8, failing_since = $9, secret = $10,
+           previous_secret = $11, previous_until = $12, next_at = 0
+         WHERE account_id = $1 AND id = $2";
+    DELETE_WEBHOOK(INT8, INT8) =
+        "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
+         WHERE account_id = $1 AND id = $2";
+    PENDING(INT8, INT8, INT8) = "SELECT seq FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending'
+         ORDER BY next_at, seq LIMIT $3";
+    REVIVE_DELIVERY(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET next_at = $4, tries = 0
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    UPDATE_DELIVERY(INT8, INT8, INT8, TEXT, INT8, INT8) = "UPDATE deliveries
+         SET state = $4, tries = $5, next_at = $6, settled_at = NULL
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    DELETE_OUTCOME(INT8, INT8, TEXT, TEXT) = "DELETE FROM idempotency_keys
+         WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
+    INSERT_OUTCOME_CONTACT(INT8, INT8, TEXT, TEXT, INT8) =
+        "INSERT INTO idempotency_contacts (account_id, api_key_id, route, key, contact_id)
+         VALUES ($1, $2, $3, $4, $5)";
     INSERT_OUTCOME(INT8, INT8, TEXT, TEXT, BYTEA, TEXT, INT8) =
         "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint, outcome,
            created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id, last_key_id,
-           last_label_id, contacts, resolved_contacts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+           last_label_id, last_webhook_id, contacts, resolved_contacts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "UPDATE counters SET last_seq = $2, last_contact_id = $3, last_inbox_id = $4,
-           last_key_id = $5, last_label_id = $6, contacts = $7, resolved_contacts = $8
+           last_key_id = $5, last_label_id = $6, last_webhook_id = $7, contacts = $8,
+           resolved_contacts = $9
          WHERE account_id = $1";
 }
 
@@ -126,6 +166,29 @@ pub(super) async fn rows(
     }
     for key in &writes.gone_keys {
         batch.send(DELETE_KEY, Expect::Rows(1), (key.0,));
+    }
+    for key in &writes.gone_outcomes {
+        let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str());
+        batch.send(DELETE_OUTCOME, Expect::Rows(1), columns);
+    }
+    for contact in &writes.returned_contacts {
+        batch.send(RETURN_CONTACT, Expect::Rows(1), (contact.0,));
+    }
+    for webhook in &writes.gone_webhooks {
+        batch.send(DELETE_WEBHOOK, Expect::Rows(1), (webhook.0,));
+    }
+    for erased in &writes.erased {
+        let tombstone = EventBody::Tombstone { id: erased.id };
+        for seq in &erased.events {
+            batch.send(
+                BURY_EVENT,
+                Expect::Rows(1),
+                (seq.0, tombstone.kind(), to_json(&tombstone)?),
+            );
+        }
+        for (webhook, seq) in &erased.deliveries {
+            batch.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
+        }
     }
 
     batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
@@ -175,6 +238,23 @@ pub(super) async fn rows(
             ),
         );
     }
+    for (contact, last_seq) in &writes.deleted_contacts {
+        batch.send(INSERT_DELETED_CONTACT, Expect::Rows(1), (contact.0, last_seq.0));
+    }
+    batch.webhooks(writes)?;
+    for (webhook, at) in &writes.revived_webhooks {
+        let bounds = [&account.0 as _, &webhook.0 as _, &REVIVED_DELIVERIES as _];
+        for row in session.query(PENDING, &bounds).await? {
+            let seq: i64 = column(&row, 0)?;
+            batch.send(REVIVE_DELIVERY, Expect::Any, (webhook.0, seq, at.0));
+        }
+    }
+    for ((webhook, seq), row) in &writes.changed_deliveries {
+        let next_at = row.next_at.map(|at| at.0);
+        let columns = (webhook.0, seq.0, row.state.as_str(), row.tries, next_at);
+        // It may have been purged since.
+        batch.send(UPDATE_DELIVERY, Expect::Any, columns);
+    }
     batch.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
         batch.outcome(key, kept)?;
@@ -195,49 +275,7 @@ pub(super) async fn account(session: &Session, rows: &AccountRows) -> Result<(),
     batch.finish().await
 }
 
-/// How many rows a statement must have written. Another number means that the tables are not what
-/// the ledger was told.
-#[derive(Clone, Copy)]
-enum Expect {
-    Rows(usize),
-    Any,
-}
-
-/// Statements on one account, sent together and in this order.
-struct Batch<'a> {
-    session: &'a Session,
-    account: i64,
-    statements: Vec<Statement>,
-    runs: Vec<BoxFuture<'a, Result<(), Error>>>,
-}
-
 impl<'a> Batch<'a> {
-    fn new(session: &'a Session, account: AccountId) -> Self {
-        Self { session, account: account.0, statements: Vec::new(), runs: Vec::new() }
-    }
-
-    fn send(&mut self, statement: Statement, expect: Expect, columns: impl Columns + 'a) {
-        let (session, account) = (self.session, self.account);
-        let run = async move {
-            let parameters = columns.after(&account);
-            // Joined with an array, the table's present size decides how: see `session.rs`.
-            let written = if statement.sql == UPDATE_CONTACTS.sql {
-                session.execute_planned(statement, &parameters).await?
-            } else {
-                session.execute(statement, &parameters).await?
-            };
-            match expect {
-                Expect::Rows(rows) if usize::try_from(written) != Ok(rows) => {
-                    let what = statement.sql.lines().next().unwrap_or_default();
-                    Err(Error::Unreadable(format!("{what}: {written} rows instead of {rows}")))
-                }
-                Expect::Rows(_) | Expect::Any => Ok(()),
-            }
-        };
-        self.statements.push(statement);
-        self.runs.push(run.boxed());
-    }
-
     fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {
         for inbox in inboxes {
             let channel_type = inbox.channel_type.as_str();
@@ -246,12 +284,17 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn contacts(&mut self, statement: Statement, contacts: &'a [Contact]) {
+    fn contacts(&mut self, statement: Statement, contacts: &'a [StoredContact]) {
         if contacts.is_empty() {
             return;
         }
         let columns = ContactColumns::of(contacts);
-        self.send(statement, Expect::Rows(contacts.len()), columns);
+        let expect = Expect::Rows(contacts.len());
+        if statement.sql == UPDATE_CONTACTS.sql {
+            self.send_planned(statement, expect, columns);
+        } else {
+            self.send(statement, expect, columns);
+        }
     }
 
     fn new_keys(&mut self, keys: &'a [StoredKey]) {
@@ -272,12 +315,14 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn events(&mut self, events: &'a [Event]) -> Result<(), Error> {
+    fn events(&mut self, events: &'a [NewEvent]) -> Result<(), Error> {
         if events.is_empty() {
             return Ok(());
         }
+        let previous: Vec<_> = events.iter().map(|new| new.previous.map(|seq| seq.0)).collect();
+        let events: Vec<_> = events.iter().map(|new| &new.event).collect();
         let bodies =
-            events.iter().map(|event| json(&event.body)).collect::<Result<Vec<_>, Error>>()?;
+            events.iter().map(|event| to_json(&event.body)).collect::<Result<Vec<_>, Error>>()?;
         let (actors, actor_ids): (Vec<_>, Vec<_>) =
             events.iter().map(|event| actor_columns(event.actor)).unzip();
         let columns = (
@@ -289,8 +334,45 @@ impl<'a> Batch<'a> {
             events.iter().map(|event| event.body.kind()).collect::<Vec<_>>(),
             events.iter().map(|event| event.body.subject()).collect::<Vec<_>>(),
             bodies,
+            previous,
         );
         self.send(INSERT_EVENTS, Expect::Rows(events.len()), columns);
+        Ok(())
+    }
+
+    fn webhooks(&mut self, writes: &'a Writes) -> Result<(), Error> {
+        for stored in &writes.new_webhooks {
+            let webhook = &stored.webhook;
+            let columns = (
+                webhook.id.0,
+                webhook.url.as_str(),
+                to_json(&webhook.events)?,
+                webhook.format.as_str(),
+                webhook.include_activity,
+                webhook.state.as_str(),
+                stored.secret.as_str(),
+                webhook.created_at.0,
+                stored.cursor.0,
+            );
+            self.send(INSERT_WEBHOOK, Expect::Rows(1), columns);
+        }
+        for stored in &writes.changed_webhooks {
+            let webhook = &stored.webhook;
+            let columns = (
+                webhook.id.0,
+                webhook.url.as_str(),
+                to_json(&webhook.events)?,
+                webhook.format.as_str(),
+                webhook.include_activity,
+                webhook.state.as_str(),
+                webhook.state_reason.as_deref(),
+                webhook.failing_since.map(|at| at.0),
+                stored.secret.as_str(),
+                stored.previous_secret.as_deref(),
+                webhook.previous_until.map(|at| at.0),
+            );
+            self.send(UPDATE_WEBHOOK, Expect::Rows(1), columns);
+        }
         Ok(())
     }
 
@@ -300,10 +382,14 @@ impl<'a> Batch<'a> {
             key.route.as_str(),
             key.key.as_str(),
             kept.fingerprint.as_slice(),
-            json(&kept.results)?,
+            to_json(&kept.results)?,
             kept.at.0,
         );
         self.send(INSERT_OUTCOME, Expect::Rows(1), columns);
+        for contact in &kept.contacts {
+            let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str(), contact.0);
+            self.send(INSERT_OUTCOME_CONTACT, Expect::Rows(1), columns);
+        }
         Ok(())
     }
 
@@ -314,47 +400,13 @@ impl<'a> Batch<'a> {
             counters.last_inbox_id,
             counters.last_key_id,
             counters.last_label_id,
+            counters.last_webhook_id,
             counters.contacts,
             counters.resolved_contacts,
         );
         self.send(statement, Expect::Rows(1), columns);
     }
-
-    /// Sends all of it and waits until all of it is done.
-    async fn finish(self) -> Result<(), Error> {
-        // A statement that had to be prepared first would be overtaken by those behind it.
-        try_join_all(self.statements.iter().map(|s| self.session.prepare(*s))).await?;
-        // Each is sent when it is first polled, and they are first polled in this order.
-        try_join_all(self.runs).await.map(drop)
-    }
 }
-
-/// Parameters after the account.
-trait Columns: Send + Sync {
-    /// All parameters, the account first.
-    fn after<'b>(&'b self, account: &'b i64) -> Vec<&'b (dyn ToSql + Sync)>;
-}
-
-macro_rules! columns {
-    ($($name:ident)+) => {
-        #[expect(non_snake_case, reason = "the type parameters name the values too")]
-        impl<$($name: ToSql + Send + Sync),+> Columns for ($($name,)+) {
-            fn after<'b>(&'b self, account: &'b i64) -> Vec<&'b (dyn ToSql + Sync)> {
-                let ($($name,)+) = self;
-                vec![account, $($name),+]
-            }
-        }
-    };
-}
-
-columns!(A);
-columns!(A B);
-columns!(A B C);
-columns!(A B C D);
-columns!(A B C D E F);
-columns!(A B C D E F G);
-columns!(A B C D E F G H);
-columns!(A B C D E F G H I);
 
 /// Contacts, a column each.
 #[derive(Default)]
@@ -374,12 +426,13 @@ struct ContactColumns<'a> {
     custom_attributes: Vec<&'a str>,
     last_activity_at: Vec<Option<i64>>,
     created_at: Vec<i64>,
+    last_seqs: Vec<i64>,
 }
 
 impl<'a> ContactColumns<'a> {
-    fn of(contacts: &'a [Contact]) -> Self {
+    fn of(contacts: &'a [StoredContact]) -> Self {
         let mut columns = Self::default();
-        for contact in contacts {
+        for StoredContact { contact, last_seq } in contacts {
             columns.ids.push(contact.id.0);
             columns.versions.push(contact.version.0);
             columns.names.push(&contact.name);
@@ -395,6 +448,7 @@ impl<'a> ContactColumns<'a> {
             columns.custom_attributes.push(contact.custom_attributes.as_json());
             columns.last_activity_at.push(contact.last_activity_at.map(|at| at.0));
             columns.created_at.push(contact.created_at.0);
+            columns.last_seqs.push(last_seq.0);
         }
         columns
     }
@@ -419,10 +473,7 @@ impl Columns for ContactColumns<'_> {
             &self.custom_attributes,
             &self.last_activity_at,
             &self.created_at,
+            &self.last_seqs,
         ]
     }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Unreadable(error.to_string()))
 }

@@ -13,9 +13,9 @@ statements! {
     EXISTS = "SELECT 1 FROM accounts WHERE id = ?1";
     INSERT = "INSERT INTO accounts (id, name, created_at) VALUES (?1, ?2, ?3)";
     ACCOUNTS = "SELECT id, name, created_at FROM accounts ORDER BY id";
-    COUNTS = "SELECT contacts, resolved_contacts, last_seq FROM counters WHERE account_id = ?1";
+    COUNTS = "SELECT contacts, resolved_contacts, last_seq, dropped_seq FROM counters WHERE account_id = ?1";
     COUNTERS = "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, last_label_id,
-           contacts, resolved_contacts
+           last_webhook_id, dropped_seq, contacts, resolved_contacts
          FROM counters WHERE account_id = ?1";
     DATABASE = "SELECT id, epoch FROM databases";
 }
@@ -70,6 +70,7 @@ pub(super) fn counts(
                 contacts: row.get(0)?,
                 resolved_contacts: row.get(1)?,
                 last_seq: Seq(row.get(2)?),
+                dropped_seq: Seq(row.get(3)?),
             })
         })
         .optional()
@@ -89,8 +90,10 @@ pub(super) fn counters(
                 last_inbox_id: row.get(2)?,
                 last_key_id: row.get(3)?,
                 last_label_id: row.get(4)?,
-                contacts: row.get(5)?,
-                resolved_contacts: row.get(6)?,
+                last_webhook_id: row.get(5)?,
+                dropped_seq: row.get(6)?,
+                contacts: row.get(7)?,
+                resolved_contacts: row.get(8)?,
             })
         })
         .optional()

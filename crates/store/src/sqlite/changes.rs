@@ -18,6 +18,10 @@ pub(super) fn apply(connection: &Connection, call: &Call) -> Result<Applied, Sto
     };
     let mut ledger = Ledger::new(account, counters);
     load::rows(connection, account, &Needs::of([call]), &mut ledger).map_err(failed)?;
+    let further = Needs::further([call], &ledger);
+    if !further.is_empty() {
+        load::rows(connection, account, &further, &mut ledger).map_err(failed)?;
+    }
     let applied = ledger.run(call)?;
     let writes = ledger.into_writes();
     if !writes.is_empty() {

@@ -1,7 +1,7 @@
 //! Reads of contacts, their labels, their links and who holds an address.
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Identity, Label, SourceId, limits::READ_ROWS,
+    AccountId, Contact, ContactId, Identity, Label, Seq, SourceId, limits::READ_ROWS,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -32,10 +32,22 @@ pub(super) fn record(
     id: ContactId,
     include: Include,
 ) -> rusqlite::Result<Option<ContactRecord>> {
+    Ok(stored(connection, account, id, include)?.map(|(record, _)| record))
+}
+
+/// The same with the last event of the contact's history.
+pub(super) fn stored(
+    connection: &Connection,
+    account: AccountId,
+    id: ContactId,
+    include: Include,
+) -> rusqlite::Result<Option<(ContactRecord, Seq)>> {
     let owner = params![account.0, id.0];
-    let found: Option<Contact> =
-        connection.prepare_cached(CONTACT)?.query_row(owner, row::contact).optional()?;
-    let Some(mut contact) = found else { return Ok(None) };
+    let found: Option<(Contact, Seq)> = connection
+        .prepare_cached(CONTACT)?
+        .query_row(owner, |row| Ok((row::contact(row)?, Seq(row.get(15)?))))
+        .optional()?;
+    let Some((mut contact, last_seq)) = found else { return Ok(None) };
     contact.labels = connection
         .prepare_cached(LABELS)?
         .query_map(owner, |row| row.get(0).map(Label::from_stored))?
@@ -50,7 +62,7 @@ pub(super) fn record(
             })?
             .collect::<rusqlite::Result<_>>()?,
     };
-    Ok(Some(ContactRecord { contact, contact_inboxes }))
+    Ok(Some((ContactRecord { contact, contact_inboxes }, last_seq)))
 }
 
 /// Those of the contacts that there are.

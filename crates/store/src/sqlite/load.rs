@@ -1,12 +1,14 @@
 //! The rows that a call needs.
 
-use meishi_contacts::{AccountId, ContactId, UnixMillis};
+use std::collections::BTreeSet;
+
+use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, inboxes, keys, row};
+use super::{contacts, deliveries, events, inboxes, keys, row, webhooks};
 use crate::{
     Include,
-    ledger::{KeptOutcome, Ledger, Needs, OutcomeKey},
+    ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
 };
 
 statements! {
@@ -16,6 +18,9 @@ statements! {
     COUNT_LINKS = "SELECT count(*) FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
     LABEL = "SELECT id FROM labels WHERE account_id = ?1 AND title = ?2";
     COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE account_id = ?1";
+    COUNT_WEBHOOKS = "SELECT count(*) FROM webhooks WHERE account_id = ?1 AND state <> 'deleted'";
+    OUTCOMES_OF = "SELECT api_key_id, route, key FROM idempotency_contacts
+         WHERE account_id = ?1 AND contact_id = ?2";
     OUTCOME = "SELECT fingerprint, outcome, created_at FROM idempotency_keys
          WHERE account_id = ?1 AND api_key_id = ?2 AND route = ?3 AND key = ?4";
 }
@@ -28,9 +33,24 @@ pub(super) fn rows(
     ledger: &mut Ledger,
 ) -> rusqlite::Result<()> {
     for id in &needs.contacts {
-        if let Some(record) = contacts::record(connection, account, *id, Include::Inboxes)? {
-            ledger.load_contact(record.contact, record.contact_inboxes);
+        let found = contacts::stored(connection, account, *id, Include::Inboxes)?;
+        if let Some((record, last_seq)) = found {
+            ledger.load_contact(record.contact, record.contact_inboxes, last_seq);
         }
+    }
+    for id in &needs.deleted_contacts {
+        if let Some(last_seq) = events::of_deleted(connection, account, *id)? {
+            ledger.load_deleted_contact(*id, last_seq);
+        }
+    }
+    for seq in &needs.events {
+        if let Some((event, _)) = events::get(connection, account, *seq)? {
+            ledger.load_event(event);
+        }
+    }
+    for id in &needs.traces {
+        let traces = traces(connection, account, *id, ledger)?;
+        ledger.load_traces(*id, traces);
     }
     for identity in &needs.identities {
         if let Some(owner) = contacts::owner(connection, account, identity)? {
@@ -79,12 +99,48 @@ pub(super) fn rows(
     if needs.key_count {
         ledger.load_key_count(number(COUNT_KEYS, &[account.0])?);
     }
+    for id in &needs.webhooks {
+        if let Some(webhook) = webhooks::get(connection, account, *id)? {
+            ledger.load_webhook(webhook);
+        }
+    }
+    if needs.webhook_count {
+        ledger.load_webhook_count(number(COUNT_WEBHOOKS, &[account.0])?);
+    }
+    for (webhook, which) in &needs.redeliveries {
+        let rows = deliveries::redeliverable(connection, account, *webhook, *which)?;
+        ledger.load_redeliverable(*webhook, *which, rows);
+    }
     for key in &needs.outcomes {
         if let Some(kept) = outcome(connection, account, key)? {
             ledger.load_outcome(key.clone(), kept);
         }
     }
     Ok(())
+}
+
+/// What an erasure of a contact has to reach. The outcomes themselves are loaded with it.
+fn traces(
+    connection: &Connection,
+    account: AccountId,
+    id: ContactId,
+    ledger: &mut Ledger,
+) -> rusqlite::Result<Traces> {
+    let events = events::telling(connection, account, id)?;
+    let outcomes: BTreeSet<OutcomeKey> = connection
+        .prepare_cached(OUTCOMES_OF)?
+        .query_map(params![account.0, id.0], |row| {
+            let api_key_id = KeyId(row.get(0)?);
+            Ok(OutcomeKey { api_key_id, route: row.get(1)?, key: row.get(2)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for key in &outcomes {
+        if let Some(kept) = outcome(connection, account, key)? {
+            ledger.load_outcome(key.clone(), kept);
+        }
+    }
+    let deliveries = deliveries::of_events(connection, account, &events)?;
+    Ok(Traces { events, outcomes, deliveries })
 }
 
 fn outcome(
@@ -99,6 +155,7 @@ fn outcome(
                 fingerprint: row.get(0)?,
                 results: row::json(row, 1)?,
                 at: UnixMillis(row.get(2)?),
+                contacts: BTreeSet::new(),
             })
         })
         .optional()

@@ -7,6 +7,7 @@ use std::{
     fs::{OpenOptions, Permissions},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig, params};
@@ -15,7 +16,13 @@ use super::damaged;
 use crate::OpenError;
 
 /// The migrations, in order; the schema's number is how many were run (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../migrations/sqlite/0002_spine.sql"),
+];
+
+/// How long a connection waits for another one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// "MEIS": marks the file as Meishi's.
 const APPLICATION_ID: i64 = 0x4d45_4953;
@@ -56,6 +63,9 @@ fn open_with(migrations: &[&str], path: &Path, database_id: &str) -> Result<Conn
         migrate(&mut connection, migrations, found, database_id)
             .map_err(|error| damaged(path, &error))?;
     }
+    // What a server left that was killed; a reader in the way, such as a backup, is no harm.
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    emptied.map_err(|error| damaged(path, &error))?;
     Ok(connection)
 }
 
@@ -141,9 +151,10 @@ fn schema(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // FULL: what was answered is on disk. Foreign keys are checked as the rows are written.
+    // FULL: what was answered is on disk. Foreign keys are checked as the rows are written. What is
+    // deleted is overwritten, so that an erasure leaves nothing in the file.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA busy_timeout = 5000;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;

@@ -18,6 +18,7 @@ mod accounts;
 mod backup;
 mod changes;
 mod contacts;
+mod deliveries;
 mod directory;
 mod events;
 mod examine;
@@ -29,23 +30,31 @@ pub(crate) mod migrations;
 mod partial;
 mod readers;
 mod restore;
+mod retention;
 mod row;
 mod save;
 mod snapshot;
+mod webhooks;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis,
+    StoredKey, UnixMillis, Webhook, WebhookId,
 };
 use rusqlite::Connection;
 
 use crate::{
-    Account, Applied, Backup, BackupError, Change, ContactRecord, Context, Counts, CreatedAccount,
-    Database, Finding, Include, NewAccount, OpenError, Snapshot, Store, StoreError, ledger::Call,
+    Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
+    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease,
+    LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
+    StoreError, WebhookHealth, ledger::Call,
 };
 
 pub use directory::DataDirectory;
@@ -54,10 +63,20 @@ use readers::Readers;
 pub use restore::{RestoreError, Restored, restore};
 use writer::Writer;
 
+/// How long to wait before the log is tried to be emptied again.
+const LOG_PAUSES: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+];
+
 /// A [`Store`] on one SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Writer,
+    writer: Arc<Writer>,
     readers: Readers,
     long_reads: LongReads,
     /// Held for as long as the store lives, so that no second process writes beside it.
@@ -76,12 +95,35 @@ impl SqliteStore {
             reason: error.to_string(),
         })?;
         let long_reads = LongReads::new(path.clone());
+        let writer = Arc::new(writer);
         Ok(Self { path, writer, readers, long_reads, _directory: directory })
+    }
+
+    /// Writes in the next group.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer
+            .call(move |connection| work(connection).map_err(|error| store_error(&error)))
+            .await
     }
 }
 
 fn damaged(path: &Path, error: &rusqlite::Error) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Empties the log of what was erased: pages as they were before stay in it until then. A reader
+/// may hold it for a while.
+async fn empty_log(writer: Arc<Writer>) {
+    for pause in LOG_PAUSES {
+        match writer.empty_log().await {
+            Ok(true) | Err(_) => return,
+            Ok(false) => tokio::time::sleep(pause).await,
+        }
+    }
+    tracing::warn!("the log still holds what was erased; the next clean stop empties it");
 }
 
 /// Runs a statement without parameters, prepared once a connection.
@@ -115,14 +157,17 @@ impl Store for SqliteStore {
         atomic: bool,
     ) -> Result<Applied, StoreError> {
         let call = Call::new(cx, changes, atomic)?;
-        self.writer.call(move |connection| changes::apply(connection, &call)).await
+        let erases =
+            call.changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
+        let applied = self.writer.call(move |connection| changes::apply(connection, &call)).await;
+        if erases && applied.is_ok() {
+            tokio::spawn(empty_log(Arc::clone(&self.writer)));
+        }
+        applied
     }
 
     async fn create_account(&self, new: NewAccount) -> Result<Option<CreatedAccount>, StoreError> {
-        let create = move |connection: &Connection| {
-            accounts::create(connection, &new).map_err(|error| store_error(&error))
-        };
-        self.writer.call(create).await
+        self.write(move |connection| accounts::create(connection, &new)).await
     }
 
     async fn touch_key(
@@ -131,10 +176,7 @@ impl Store for SqliteStore {
         id: KeyId,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let touch = move |connection: &Connection| {
-            keys::touch(connection, account, id, at).map_err(|error| store_error(&error))
-        };
-        self.writer.call(touch).await
+        self.write(move |connection| keys::touch(connection, account, id, at)).await
     }
 
     async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
@@ -205,6 +247,135 @@ impl Store for SqliteStore {
         self.readers.read(|connection| events::after(connection, account, after, limit))
     }
 
+    async fn history(
+        &self,
+        account: AccountId,
+        contact: ContactId,
+        from: Option<Seq>,
+        limit: usize,
+    ) -> Result<Option<History>, StoreError> {
+        self.readers.read(|connection| events::history(connection, account, contact, from, limit))
+    }
+
+    async fn heads(&self, accounts: &[AccountId]) -> Result<Vec<(AccountId, Seq)>, StoreError> {
+        self.readers.read(|connection| {
+            let head = |id: &AccountId| {
+                let counts = accounts::counts(connection, *id).transpose()?;
+                Some(counts.map(|counts| (*id, counts.last_seq)))
+            };
+            accounts.iter().filter_map(head).collect()
+        })
+    }
+
+    async fn drop_events(
+        &self,
+        account: AccountId,
+        before: UnixMillis,
+    ) -> Result<Retained, StoreError> {
+        self.write(move |connection| retention::drop_events(connection, account, before)).await
+    }
+
+    async fn purge(
+        &self,
+        now: UnixMillis,
+        settled_before: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        self.write(move |connection| retention::purge(connection, now, settled_before)).await
+    }
+
+    async fn webhooks(&self, account: AccountId) -> Result<Vec<Webhook>, StoreError> {
+        self.readers.read(|connection| webhooks::list(connection, account))
+    }
+
+    async fn webhook(
+        &self,
+        account: AccountId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let found = self.readers.read(|connection| webhooks::get(connection, account, id))?;
+        Ok(found.map(|stored| stored.webhook))
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        query: DeliveryQuery,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.readers.read(|connection| deliveries::list(connection, account, webhook, query, limit))
+    }
+
+    async fn delivery(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        seq: Seq,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.readers.read(|connection| deliveries::get(connection, account, webhook, seq))
+    }
+
+    async fn lease_webhooks(
+        &self,
+        owner: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<LeasedWebhook>, StoreError> {
+        // Mostly there is nothing to do, and so nothing to be written.
+        let found =
+            self.readers.read(|connection| deliveries::at_work(connection, owner, now, limit))?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let owner = owner.to_owned();
+        self.write(move |connection| deliveries::lease(connection, &owner, now, until, limit)).await
+    }
+
+    async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(move |connection| deliveries::release(connection, &lease)).await
+    }
+
+    async fn enqueue_deliveries(
+        &self,
+        lease: &Lease,
+        from: Seq,
+        to: Seq,
+        new: Vec<NewDelivery>,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        self.write(move |connection| deliveries::enqueue(connection, &lease, from, to, &new, now))
+            .await
+    }
+
+    async fn due_deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.readers.read(|connection| deliveries::due(connection, account, webhook, now, limit))
+    }
+
+    async fn settle_delivery(
+        &self,
+        lease: &Lease,
+        seq: Seq,
+        attempt: Attempt,
+        settlement: Settlement,
+        health: WebhookHealth,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        let settle = move |connection: &Connection| {
+            deliveries::settle(connection, &lease, seq, &attempt, settlement, &health, now)
+        };
+        self.write(settle).await
+    }
+
     async fn snapshot(&self, account: AccountId) -> Result<Snapshot, StoreError> {
         // A snapshot has a connection of its own, but none once the store is closed.
         self.readers.read(|_| Ok(()))?;
@@ -262,12 +433,15 @@ mod tests {
         for (name, statement) in [
             accounts::STATEMENTS,
             contacts::STATEMENTS,
+            deliveries::STATEMENTS,
             events::STATEMENTS,
             inboxes::STATEMENTS,
             keys::STATEMENTS,
             load::STATEMENTS,
+            retention::STATEMENTS,
             save::STATEMENTS,
             snapshot::STATEMENTS,
+            webhooks::STATEMENTS,
         ]
         .concat()
         {

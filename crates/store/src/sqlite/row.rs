@@ -13,7 +13,7 @@ macro_rules! contact_columns {
             $before,
             "id, version, name, first_name, last_name, email, phone_number, identifier, thumbnail,
                availability_status, blocked, additional_attributes, custom_attributes,
-               last_activity_at, created_at",
+               last_activity_at, created_at, last_seq",
             $after
         )
     };
@@ -69,6 +69,12 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
 ) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?)
         .map_err(|error| unreadable(column, error.to_string()))
+}
+
+/// A value as a column of JSON.
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 fn attributes(row: &Row<'_>, column: usize) -> rusqlite::Result<Attributes> {

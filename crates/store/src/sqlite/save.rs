@@ -1,9 +1,14 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
-use meishi_contacts::{AccountId, Contact, Email, Event, Identifier, Inbox, Phone, StoredKey};
-use rusqlite::{Connection, Params, params};
+use meishi_contacts::{
+    AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
+};
+use rusqlite::{Connection, Params, ToSql, params};
 
-use crate::ledger::{AccountRows, Counters, KeptOutcome, OutcomeKey, Writes, actor_columns};
+use super::row::to_json;
+use crate::ledger::{
+    AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, Writes, actor_columns,
+};
 
 statements! {
     EMPTY_INBOX = "DELETE FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
@@ -20,12 +25,12 @@ statements! {
          WHERE account_id = ?1 AND id = ?2";
     INSERT_CONTACT = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name,
            email, phone_number, identifier, thumbnail, availability_status, blocked,
-           additional_attributes, custom_attributes, last_activity_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     UPDATE_CONTACT = "UPDATE contacts SET version = ?3, name = ?4, first_name = ?5, last_name = ?6,
            email = ?7, phone_number = ?8, identifier = ?9, thumbnail = ?10,
            availability_status = ?11, blocked = ?12, additional_attributes = ?13,
-           custom_attributes = ?14, last_activity_at = ?15, created_at = ?16
+           custom_attributes = ?14, last_activity_at = ?15, created_at = ?16, last_seq = ?17
          WHERE account_id = ?1 AND id = ?2";
     INSERT_IDENTITY = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
          VALUES (?1, ?2, ?3, ?4, 1)";
@@ -41,16 +46,49 @@ statements! {
            previous_hash = ?7, previous_until = ?8
          WHERE account_id = ?1 AND id = ?2";
     INSERT_EVENT = "INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind,
-           subject_id, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+           subject_id, body, previous_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    BURY_EVENT = "UPDATE events SET kind = ?3, body = ?4, request_id = ''
+         WHERE account_id = ?1 AND seq = ?2";
+    ERASE_DELIVERY = "UPDATE deliveries
+         SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+    INSERT_DELETED_CONTACT = "INSERT INTO deleted_contacts (account_id, id, last_seq)
+         VALUES (?1, ?2, ?3)
+         ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
+    RETURN_CONTACT = "DELETE FROM deleted_contacts WHERE account_id = ?1 AND id = ?2";
+    INSERT_WEBHOOK = "INSERT INTO webhooks (account_id, id, url, events, format, include_activity,
+           state, state_reason, failing_since, secret, previous_secret, previous_until, created_at,
+           cursor, next_at, lease_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, 0)";
+    UPDATE_WEBHOOK = "UPDATE webhooks SET url = ?3, events = ?4, format = ?5,
+           include_activity = ?6, state = ?7, state_reason = ?8, failing_since = ?9, secret = ?10,
+           previous_secret = ?11, previous_until = ?12, next_at = 0
+         WHERE account_id = ?1 AND id = ?2";
+    DELETE_WEBHOOK = "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
+         WHERE account_id = ?1 AND id = ?2";
+    REVIVE_DELIVERIES = "UPDATE deliveries SET next_at = ?3, tries = 0
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq IN (
+           SELECT seq FROM deliveries
+           WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'
+           ORDER BY next_at LIMIT ?4)";
+    UPDATE_DELIVERY = "UPDATE deliveries SET state = ?4, tries = ?5, next_at = ?6,
+           settled_at = NULL
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+    DELETE_OUTCOME = "DELETE FROM idempotency_keys
+         WHERE account_id = ?1 AND api_key_id = ?2 AND route = ?3 AND key = ?4";
+    INSERT_OUTCOME_CONTACT = "INSERT INTO idempotency_contacts (account_id, api_key_id, route, key,
+           contact_id)
+         VALUES (?1, ?2, ?3, ?4, ?5)";
     INSERT_OUTCOME = "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint,
            outcome, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     INSERT_COUNTERS = "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id,
-           last_key_id, last_label_id, contacts, resolved_contacts)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+           last_key_id, last_label_id, last_webhook_id, contacts, resolved_contacts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     UPDATE_COUNTERS = "UPDATE counters SET last_seq = ?2, last_contact_id = ?3, last_inbox_id = ?4,
-           last_key_id = ?5, last_label_id = ?6, contacts = ?7, resolved_contacts = ?8
+           last_key_id = ?5, last_label_id = ?6, last_webhook_id = ?7, contacts = ?8,
+           resolved_contacts = ?9
          WHERE account_id = ?1";
 }
 
@@ -72,6 +110,19 @@ pub(super) fn rows(
     to.each(DELETE_CONTACT, &writes.gone_contacts, |id| (to.account, id.0))?;
     to.each(DELETE_INBOX, &writes.gone_inboxes, |id| (to.account, id.0))?;
     to.each(DELETE_KEY, &writes.gone_keys, |id| (to.account, id.0))?;
+    to.each(DELETE_OUTCOME, &writes.gone_outcomes, |key| {
+        (to.account, key.api_key_id.0, &key.route, &key.key)
+    })?;
+    to.each(RETURN_CONTACT, &writes.returned_contacts, |id| (to.account, id.0))?;
+    to.each(DELETE_WEBHOOK, &writes.gone_webhooks, |id| (to.account, id.0))?;
+    for erased in &writes.erased {
+        let tombstone = EventBody::Tombstone { id: erased.id };
+        let body = to_json(&tombstone)?;
+        to.each(BURY_EVENT, &erased.events, |seq| (to.account, seq.0, tombstone.kind(), &body))?;
+        to.each(ERASE_DELIVERY, &erased.deliveries, |(webhook, seq)| {
+            (to.account, webhook.0, seq.0)
+        })?;
+    }
 
     to.inboxes(INSERT_INBOX, &writes.new_inboxes)?;
     to.inboxes(UPDATE_INBOX, &writes.changed_inboxes)?;
@@ -101,6 +152,14 @@ pub(super) fn rows(
             stored.previous_hash.map(|hash| hash.0),
             previous_until.map(|at| at.0),
         )
+    })?;
+    to.each(INSERT_DELETED_CONTACT, &writes.deleted_contacts, |(id, last_seq)| {
+        (to.account, id.0, last_seq.0)
+    })?;
+    to.webhooks(writes)?;
+    to.each(UPDATE_DELIVERY, &writes.changed_deliveries, |((webhook, seq), row)| {
+        let next_at = row.next_at.map(|at| at.0);
+        (to.account, webhook.0, seq.0, row.state.as_str(), row.tries, next_at)
     })?;
     to.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
@@ -152,9 +211,14 @@ impl Target<'_> {
         })
     }
 
-    fn contacts(&self, statement: &str, contacts: &[Contact]) -> rusqlite::Result<()> {
-        self.each(statement, contacts, |contact| {
-            (
+    fn contacts(&self, statement: &str, contacts: &[StoredContact]) -> rusqlite::Result<()> {
+        let mut statement = if contacts.is_empty() {
+            return Ok(());
+        } else {
+            self.connection.prepare_cached(statement)?
+        };
+        for StoredContact { contact, last_seq } in contacts {
+            statement.execute(params![
                 self.account,
                 contact.id.0,
                 contact.version.0,
@@ -171,7 +235,47 @@ impl Target<'_> {
                 contact.custom_attributes.as_json(),
                 contact.last_activity_at.map(|at| at.0),
                 contact.created_at.0,
-            )
+                last_seq.0,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn webhooks(&self, writes: &Writes) -> rusqlite::Result<()> {
+        let both =
+            [(INSERT_WEBHOOK, &writes.new_webhooks), (UPDATE_WEBHOOK, &writes.changed_webhooks)];
+        for (statement, rows) in both {
+            for stored in rows {
+                let webhook = &stored.webhook;
+                let (id, state) = (webhook.id.0, webhook.state.as_str());
+                let (events, format) = (to_json(&webhook.events)?, webhook.format.as_str());
+                let failing_since = webhook.failing_since.map(|at| at.0);
+                let previous_until = webhook.previous_until.map(|at| at.0);
+                let mut columns: Vec<(&str, &dyn ToSql)> = vec![
+                    ("?1", &self.account as &dyn ToSql),
+                    ("?2", &id),
+                    ("?3", &webhook.url),
+                    ("?4", &events),
+                    ("?5", &format),
+                    ("?6", &webhook.include_activity),
+                    ("?7", &state),
+                    ("?8", &webhook.state_reason),
+                    ("?9", &failing_since),
+                    ("?10", &stored.secret),
+                    ("?11", &stored.previous_secret),
+                    ("?12", &previous_until),
+                ];
+                if statement == INSERT_WEBHOOK {
+                    columns.extend([
+                        ("?13", &webhook.created_at.0 as &dyn ToSql),
+                        ("?14", &stored.cursor.0),
+                    ]);
+                }
+                self.connection.prepare_cached(statement)?.execute(columns.as_slice())?;
+            }
+        }
+        self.each(REVIVE_DELIVERIES, &writes.revived_webhooks, |(id, at)| {
+            (self.account, id.0, at.0, REVIVED_DELIVERIES)
         })
     }
 
@@ -194,12 +298,12 @@ impl Target<'_> {
         })
     }
 
-    fn events(&self, events: &[Event]) -> rusqlite::Result<()> {
+    fn events(&self, events: &[NewEvent]) -> rusqlite::Result<()> {
         if events.is_empty() {
             return Ok(());
         }
         let mut statement = self.connection.prepare_cached(INSERT_EVENT)?;
-        for event in events {
+        for NewEvent { event, previous } in events {
             let (actor, actor_id) = actor_columns(event.actor);
             statement.execute(params![
                 self.account,
@@ -210,14 +314,15 @@ impl Target<'_> {
                 event.request_id,
                 event.body.kind(),
                 event.body.subject(),
-                json(&event.body)?,
+                to_json(&event.body)?,
+                previous.map(|seq| seq.0),
             ])?;
         }
         Ok(())
     }
 
     fn outcome(&self, key: &OutcomeKey, kept: &KeptOutcome) -> rusqlite::Result<()> {
-        let outcome = json(&kept.results)?;
+        let outcome = to_json(&kept.results)?;
         let columns = params![
             self.account,
             key.api_key_id.0,
@@ -227,7 +332,17 @@ impl Target<'_> {
             outcome,
             kept.at.0
         ];
-        self.connection.prepare_cached(INSERT_OUTCOME)?.execute(columns).map(drop)
+        self.connection.prepare_cached(INSERT_OUTCOME)?.execute(columns)?;
+        for contact in &kept.contacts {
+            self.connection.prepare_cached(INSERT_OUTCOME_CONTACT)?.execute(params![
+                self.account,
+                key.api_key_id.0,
+                key.route,
+                key.key,
+                contact.0
+            ])?;
+        }
+        Ok(())
     }
 
     fn counters(&self, statement: &str, counters: &Counters) -> rusqlite::Result<()> {
@@ -238,14 +353,10 @@ impl Target<'_> {
             counters.last_inbox_id,
             counters.last_key_id,
             counters.last_label_id,
+            counters.last_webhook_id,
             counters.contacts,
             counters.resolved_contacts,
         ];
         self.connection.prepare_cached(statement)?.execute(columns).map(drop)
     }
-}
-
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

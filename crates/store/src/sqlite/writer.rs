@@ -7,14 +7,14 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{execute, store_error};
+use super::{execute, migrations, store_error};
 use crate::StoreError;
 
 /// A handle to the writer's thread.
@@ -24,6 +24,12 @@ pub(super) struct Writer {
 
 enum Message {
     Call(Box<dyn Call>),
+    Alone(Alone),
+}
+
+/// What is done between two groups.
+enum Alone {
+    EmptyLog(oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -92,10 +98,18 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
+    /// Folds the log into the file and empties it; `false` when a reader is in the way.
+    pub(super) async fn empty_log(&self) -> Result<bool, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Alone(Alone::EmptyLog(reply));
+        self.queue.send(message).await.map_err(|_| StoreError::closed())?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+
     /// Finishes what is queued, then closes the database.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        if self.queue.send(Message::Close(done)).await.is_ok() {
+        if self.queue.send(Message::Alone(Alone::Close(done))).await.is_ok() {
             // An error means that the thread is gone, which is what was asked for.
             let _ = closed.await;
         }
@@ -104,23 +118,25 @@ impl Writer {
 
 fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
     let closing = loop {
-        match queue.blocking_recv() {
-            Some(Message::Call(call)) => {
-                if let Some(done) = serve_group(&connection, call, &mut queue) {
-                    break Some(done);
-                }
-            }
-            Some(Message::Close(done)) => break Some(done),
+        let alone = match queue.blocking_recv() {
+            Some(Message::Call(call)) => serve_group(&connection, call, &mut queue),
+            Some(Message::Alone(alone)) => Some(alone),
             None => break None,
+        };
+        match alone {
+            Some(Alone::Close(done)) => break Some(done),
+            Some(Alone::EmptyLog(reply)) => {
+                let _ = reply.send(empty_log(&connection).map_err(|error| store_error(&error)));
+            }
+            None => {}
         }
     };
     queue.close();
     // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
     // nothing but the next start's recovery, but whoever copies the file should know.
-    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-    match connection.query_row(checkpoint, [], |row| row.get::<_, bool>(0)) {
-        Ok(false) => {}
-        Ok(true) => tracing::warn!("the log was in use and is still beside the database"),
+    match checkpoint(&connection) {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("the log was in use and is still beside the database"),
         Err(error) => tracing::error!(%error, "the log is still beside the database"),
     }
     if let Err((_, error)) = connection.close() {
@@ -131,13 +147,27 @@ fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
     }
 }
 
-/// Runs a call and those queued behind it as one commit. Answers the request to close, if one is
+/// Folds the log into the file without waiting for readers, since calls may wait.
+fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let emptied = checkpoint(connection);
+    connection.busy_timeout(migrations::BUSY_TIMEOUT)?;
+    emptied
+}
+
+/// Folds the log into the file and empties it; `false` when it is in use.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.query_row(checkpoint, [], |row| row.get::<_, bool>(0)).map(|in_use| !in_use)
+}
+
+/// Runs a call and those queued behind it as one commit. Answers what is to be done alone, if it is
 /// met on the way.
 fn serve_group(
     connection: &Connection,
     first: Box<dyn Call>,
     queue: &mut mpsc::Receiver<Message>,
-) -> Option<oneshot::Sender<()>> {
+) -> Option<Alone> {
     let begun = Instant::now();
     metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
@@ -145,7 +175,7 @@ fn serve_group(
         return None;
     }
     let mut group: Vec<Box<dyn Call>> = Vec::new();
-    let mut closing = None;
+    let mut alone = None;
     let mut next = Some(first);
     let mut outcome = Ok(());
     while let Some(mut call) = next.take() {
@@ -158,7 +188,7 @@ fn serve_group(
         }
         match queue.try_recv() {
             Ok(Message::Call(call)) => next = Some(call),
-            Ok(Message::Close(done)) => closing = Some(done),
+            Ok(Message::Alone(met)) => alone = Some(met),
             Err(_) => {}
         }
     }
@@ -173,7 +203,7 @@ fn serve_group(
     for call in group {
         call.answer(committed.clone());
     }
-    closing
+    alone
 }
 
 /// Runs one call in a savepoint. An error is one of the whole group: SQLite gives up the

@@ -59,7 +59,15 @@ impl State {
             EventBody::KeyRevoked(key) => {
                 assert_eq!(self.keys.remove(&key.id).as_ref(), Some(key));
             }
-            EventBody::KeyUpdated { .. } | EventBody::KeyRotated { .. } => {
+            EventBody::KeyUpdated { .. }
+            | EventBody::KeyRotated { .. }
+            | EventBody::ContactRestored(_)
+            | EventBody::ContactErased { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::WebhookCreated(_)
+            | EventBody::WebhookUpdated { .. }
+            | EventBody::WebhookRotated { .. }
+            | EventBody::WebhookDeleted(_) => {
                 panic!("nobody does this here: {body:?}")
             }
         }
@@ -112,7 +120,13 @@ fn change_contact(contact: &mut Contact, change: &FieldChange) {
         }
         Field::CreatedAt => contact.created_at = UnixSeconds(read(change)),
         Field::Labels => contact.labels = read::<Vec<Label>>(change),
-        Field::Role | Field::ExpiresAt => panic!("not a field of a contact: {change:?}"),
+        Field::Role
+        | Field::ExpiresAt
+        | Field::Url
+        | Field::Events
+        | Field::Format
+        | Field::IncludeActivity
+        | Field::State => panic!("not a field of a contact: {change:?}"),
     }
 }
 

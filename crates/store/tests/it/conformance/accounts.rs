@@ -38,7 +38,8 @@ pub(crate) async fn an_account_is_made_with_its_channel_and_its_key(store: Arc<d
     assert_eq!(store.accounts().await.unwrap(), std::slice::from_ref(&created.account));
     assert_eq!(store.inboxes(id).await.unwrap(), std::slice::from_ref(&created.inbox));
     assert_eq!(store.keys(id).await.unwrap(), std::slice::from_ref(&created.key));
-    let counts = Counts { contacts: 0, resolved_contacts: 0, last_seq: Seq(3) };
+    let counts =
+        Counts { contacts: 0, resolved_contacts: 0, last_seq: Seq(3), dropped_seq: Seq(0) };
     assert_eq!(store.counts(id).await.unwrap(), Some(counts));
 
     let events = store.events(id, Seq(0), 10).await.unwrap();

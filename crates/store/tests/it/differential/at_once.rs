@@ -108,7 +108,7 @@ async fn carry_out(places: &Places, calls: Vec<Apply>) {
         let (sqlite, postgres) = (pair.sqlite.as_ref(), pair.postgres[1].as_ref());
         same(snapshot(sqlite, account.id).await, snapshot(postgres, account.id).await);
     }
-    places.compare_tables(&["idempotency_keys"]).await;
+    places.compare_tables(&["idempotency_keys", "idempotency_contacts"]).await;
     for store in pair.postgres.iter().chain([&pair.sqlite]) {
         store.close().await;
     }

@@ -4,7 +4,7 @@ use std::{fmt::Debug, mem::discriminant, sync::Arc};
 
 use futures::TryStreamExt;
 use meishi_contacts::{
-    AccountId, Actor, ContactId, InboxId, KeyId, NewKey, Role, Seed, UnixMillis, Version,
+    AccountId, Actor, ContactId, InboxId, KeyId, NewKey, Role, Seed, UnixMillis, Version, WebhookId,
 };
 use meishi_store::{
     Applied, Change, Context, CreatedAccount, Idempotency, NewAccount, Outcome, Store, StoreError,
@@ -33,6 +33,7 @@ pub(crate) struct Known {
     contact: i64,
     inbox: i64,
     key: i64,
+    webhook: i64,
 }
 
 /// Asks both the same, and compares the answers.
@@ -95,7 +96,7 @@ impl Pair {
             both!(self, store => async { store.create_account(new.clone()).await.map(parts) });
         if let Some(Some((account, inbox, key))) = made {
             let (inbox, key) = (inbox.id.0, key.id.0);
-            self.accounts.push(Known { id: account.id, contact: 0, inbox, key });
+            self.accounts.push(Known { id: account.id, contact: 0, inbox, key, webhook: 0 });
         }
     }
 
@@ -215,6 +216,12 @@ impl Pair {
                 Outcome::ContactCreated(record) => {
                     known.contact = known.contact.max(record.contact.id.0);
                 }
+                Outcome::ContactUpserted(upserted) => {
+                    known.contact = known.contact.max(upserted.record.contact.id.0);
+                }
+                Outcome::WebhookCreated(webhook) => {
+                    known.webhook = known.webhook.max(webhook.id.0);
+                }
                 Outcome::InboxCreated(inbox) => known.inbox = known.inbox.max(inbox.id.0),
                 Outcome::KeyCreated(key) => known.key = known.key.max(key.id.0),
                 _ => {}
@@ -230,6 +237,8 @@ impl Known {
         match change {
             Change::UpdateContact { id, .. }
             | Change::DeleteContact { id }
+            | Change::RevertContact { id, .. }
+            | Change::EraseContact { id }
             | Change::SetLabels { id, .. } => *id = ContactId(beyond(id.0, self.contact)),
             Change::UpdateInbox { id, .. } | Change::DeleteInbox { id, .. } => {
                 *id = InboxId(beyond(id.0, self.inbox));
@@ -237,7 +246,15 @@ impl Known {
             Change::UpdateKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::RevokeKey { id } => *id = KeyId(beyond(id.0, self.key)),
-            Change::CreateContact(_) | Change::CreateInbox(_) | Change::CreateKey(_) => {}
+            Change::UpdateWebhook { id, .. }
+            | Change::RotateWebhook { id, .. }
+            | Change::DeleteWebhook { id }
+            | Change::Redeliver { id, .. } => *id = WebhookId(beyond(id.0, self.webhook)),
+            Change::CreateContact(_)
+            | Change::UpsertContact { .. }
+            | Change::CreateInbox(_)
+            | Change::CreateKey(_)
+            | Change::CreateWebhook(_) => {}
         }
     }
 }

@@ -1,0 +1,355 @@
+//! Deliveries: how they come, which are due, and what becomes of them.
+
+use std::collections::HashMap;
+
+use meishi_contacts::{
+    AccountId, ContactId, Seq, UnixMillis, WebhookId, WebhookState,
+    limits::{READ_ROWS, REDELIVERIES},
+};
+use tokio_postgres::Row;
+
+use super::{
+    error::Error,
+    row::{self, column},
+    session::Session,
+    statement::statements,
+    webhooks::{self, webhook_columns},
+};
+use crate::{
+    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
+    Settlement, WebhookHealth, delivery::logged, ledger::DeliveryRow,
+};
+
+/// The columns of a delivery, in the order in which [`delivery`] reads them.
+macro_rules! select_deliveries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, id, kind, contact_id, payload, state, attempts, tries, created_at,
+               next_at, settled_at
+             FROM deliveries WHERE account_id = $1 AND webhook_id = $2 ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    LIST(INT8, INT8, INT8, INT8) =
+        select_deliveries!("AND seq < $3 ORDER BY seq DESC LIMIT $4");
+    LIST_WAITING(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND seq < $3 AND state = 'waiting' ORDER BY seq DESC LIMIT $4");
+    LIST_PENDING(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND seq < $3 AND state = 'pending' ORDER BY seq DESC LIMIT $4");
+    LIST_DELIVERED(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND seq < $3 AND state = 'delivered' ORDER BY seq DESC LIMIT $4");
+    LIST_FAILED(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND seq < $3 AND state = 'failed' ORDER BY seq DESC LIMIT $4");
+    LIST_ERASED(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND seq < $3 AND state = 'erased' ORDER BY seq DESC LIMIT $4");
+    DELIVERY(INT8, INT8, INT8) = select_deliveries!("AND seq = $3");
+    LOCK_DELIVERY(INT8, INT8, INT8) = select_deliveries!("AND seq = $3 FOR UPDATE");
+    DUE(INT8, INT8, INT8, INT8) = select_deliveries!(
+        "AND state = 'pending' AND next_at <= $3 ORDER BY next_at, seq LIMIT $4");
+    RANGE(INT8, INT8, INT8, INT8, INT8) =
+        "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND seq BETWEEN $3 AND $4
+         ORDER BY seq LIMIT $5";
+    FAILED(INT8, INT8, INT8) = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND state = 'failed'
+         ORDER BY seq LIMIT $3";
+    LOCK_WEBHOOKS(INT8) = "SELECT id FROM webhooks WHERE account_id = $1 FOR UPDATE";
+    KINDS(INT8, INT8_ARRAY) = "SELECT wanted.seq, event.kind FROM unnest($2::bigint[]) AS wanted (seq)
+         CROSS JOIN LATERAL (
+           SELECT kind FROM events WHERE account_id = $1 AND seq = wanted.seq OFFSET 0) AS event";
+    OF_EVENTS(INT8, INT8, INT8_ARRAY) = "SELECT wanted.seq FROM unnest($3::bigint[]) AS wanted (seq)
+         CROSS JOIN LATERAL (
+           SELECT state FROM deliveries
+           WHERE account_id = $1 AND webhook_id = $2 AND seq = wanted.seq OFFSET 0) AS delivery
+         WHERE delivery.state <> 'erased'";
+    AT_WORK(TEXT, INT8, INT8) = concat!(
+        "SELECT ", webhook_columns!(), ", last_seq
+         FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
+         WHERE state = 'enabled' AND (lease_until <= $2 OR lease = $1)
+           AND (next_at <= $2 OR cursor < last_seq)
+         ORDER BY next_at LIMIT $3");
+    TAKE(INT8, INT8, TEXT, INT8, INT8) = "UPDATE webhooks SET lease = $3, lease_until = $4
+         WHERE account_id = $1 AND id = $2 AND (lease_until <= $5 OR lease = $3)";
+    HOLDS(INT8, INT8, TEXT) = "SELECT state FROM webhooks
+         WHERE account_id = $1 AND id = $2 AND lease = $3 FOR UPDATE";
+    NEXT_DUE(INT8, INT8) = "SELECT next_at FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending'
+         ORDER BY next_at, seq LIMIT 1";
+    GIVE_BACK(INT8, INT8, TEXT, INT8) = "UPDATE webhooks
+         SET lease = NULL, lease_until = 0, next_at = $4
+         WHERE account_id = $1 AND id = $2 AND lease = $3";
+    ADVANCE(INT8, INT8, TEXT, INT8, INT8) = "UPDATE webhooks SET cursor = $5
+         WHERE account_id = $1 AND id = $2 AND lease = $3 AND cursor = $4 AND state = 'enabled'";
+    UNSETTLED(INT8, INT8, INT8) = "SELECT state FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND contact_id = $3
+           AND state IN ('waiting', 'pending')
+         ORDER BY seq LIMIT 1";
+    INSERT(INT8, INT8, INT8, TEXT, TEXT, INT8, TEXT, TEXT, INT8, INT8) =
+        "INSERT INTO deliveries (account_id, webhook_id, seq, id, kind, contact_id, payload, state,
+           attempts, tries, created_at, next_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '[]', 0, $9, $10)";
+    SETTLE(INT8, INT8, INT8, TEXT, TEXT, INT8, INT8) = "UPDATE deliveries
+         SET state = $4, attempts = $5, tries = tries + 1, next_at = $6, settled_at = $7
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    NEXT_OF_CONTACT(INT8, INT8, INT8) = "SELECT seq, state FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND contact_id = $3
+           AND state IN ('waiting', 'pending')
+         ORDER BY seq LIMIT 1";
+    PROMOTE(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET state = 'pending', next_at = $4
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    WELL(INT8, INT8) = "UPDATE webhooks SET failing_since = NULL
+         WHERE account_id = $1 AND id = $2";
+    FAILING(INT8, INT8, INT8) = "UPDATE webhooks SET failing_since = coalesce(failing_since, $3)
+         WHERE account_id = $1 AND id = $2";
+    STOP(INT8, INT8, TEXT, TEXT) = "UPDATE webhooks SET state = $3, state_reason = $4
+         WHERE account_id = $1 AND id = $2";
+}
+
+/// A webhook's deliveries, the newest event first.
+pub(super) async fn list(
+    session: &Session,
+    account: AccountId,
+    webhook: WebhookId,
+    query: DeliveryQuery,
+    limit: usize,
+) -> Result<Vec<Delivery>, Error> {
+    let before = query.before.map_or(i64::MAX, |seq| seq.0);
+    let limit = rows(limit);
+    // Each state is a statement of its own, so that the index on it can be used.
+    let statement = match query.state {
+        None => LIST,
+        Some(DeliveryState::Waiting) => LIST_WAITING,
+        Some(DeliveryState::Pending) => LIST_PENDING,
+        Some(DeliveryState::Delivered) => LIST_DELIVERED,
+        Some(DeliveryState::Failed) => LIST_FAILED,
+        Some(DeliveryState::Erased) => LIST_ERASED,
+    };
+    let found = session.query(statement, &[&account.0, &webhook.0, &before, &limit]).await?;
+    found.iter().map(delivery).collect()
+}
+
+/// A webhook's delivery of one event.
+pub(super) async fn get(
+    session: &Session,
+    account: AccountId,
+    webhook: WebhookId,
+    seq: Seq,
+) -> Result<Option<Delivery>, Error> {
+    let found = session.query_opt(DELIVERY, &[&account.0, &webhook.0, &seq.0]).await?;
+    found.as_ref().map(delivery).transpose()
+}
+
+/// Deliveries whose time has come.
+pub(super) async fn due(
+    session: &Session,
+    account: AccountId,
+    webhook: WebhookId,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Delivery>, Error> {
+    let found = session.query(DUE, &[&account.0, &webhook.0, &now.0, &rows(limit)]).await?;
+    found.iter().map(delivery).collect()
+}
+
+/// Deliveries that can be made once more, by event. The webhook's row must be locked.
+pub(super) async fn redeliverable(
+    session: &Session,
+    account: AccountId,
+    webhook: WebhookId,
+    which: Redelivery,
+) -> Result<Vec<(Seq, DeliveryRow)>, Error> {
+    let limit = rows(REDELIVERIES);
+    let range = async |from: Seq, to: Seq| {
+        session.query(RANGE, &[&account.0, &webhook.0, &from.0, &to.0, &limit]).await
+    };
+    let found = match which {
+        Redelivery::One(seq) => range(seq, seq).await?,
+        Redelivery::Range(from, to) => range(from, to).await?,
+        Redelivery::Failed => session.query(FAILED, &[&account.0, &webhook.0, &limit]).await?,
+    };
+    let row = |row: &Row| {
+        let delivery = DeliveryRow {
+            contact: ContactId(column(row, 1)?),
+            state: row::parsed(row, 2, DeliveryState::parse)?,
+            tries: column(row, 3)?,
+            next_at: column::<Option<i64>>(row, 4)?.map(UnixMillis),
+        };
+        Ok((Seq(column(row, 0)?), delivery))
+    };
+    found.iter().map(row).collect()
+}
+
+/// The deliveries of events, of whatever webhook, of which something is left. The webhooks stay
+/// locked, so that none is added to them.
+pub(super) async fn of_events(
+    session: &Session,
+    account: AccountId,
+    events: &[Seq],
+) -> Result<Vec<(WebhookId, Seq)>, Error> {
+    let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
+    let mut found = Vec::new();
+    for webhook in session.query(LOCK_WEBHOOKS, &[&account.0]).await? {
+        let webhook: i64 = column(&webhook, 0)?;
+        for row in session.query(OF_EVENTS, &[&account.0, &webhook, &seqs]).await? {
+            found.push((WebhookId(webhook), Seq(column(&row, 0)?)));
+        }
+    }
+    Ok(found)
+}
+
+/// Leases webhooks that have something to do.
+pub(super) async fn lease(
+    session: &Session,
+    owner: &str,
+    now: UnixMillis,
+    until: UnixMillis,
+    limit: usize,
+) -> Result<Vec<LeasedWebhook>, Error> {
+    let mut leased = Vec::new();
+    for row in session.query(AT_WORK, &[&owner, &now.0, &rows(limit)]).await? {
+        let stored = webhooks::stored(&row)?;
+        let last_seq = Seq(column(&row, 14)?);
+        let parameters = [
+            &stored.account.0 as _,
+            &stored.webhook.id.0 as _,
+            &owner as _,
+            &until.0 as _,
+            &now.0 as _,
+        ];
+        // Another server may have been first.
+        if session.execute(TAKE, &parameters).await? == 1 {
+            leased.push(LeasedWebhook { stored, last_seq });
+        }
+    }
+    Ok(leased)
+}
+
+/// Gives a lease back.
+pub(super) async fn release(session: &Session, lease: &Lease) -> Result<(), Error> {
+    let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&lease.account.0, &lease.webhook.0];
+    let next = session.query_opt(NEXT_DUE, &key).await?;
+    let next = next.map_or(Ok(None), |row| column::<Option<i64>>(&row, 0))?.unwrap_or(i64::MAX);
+    session
+        .execute(GIVE_BACK, &[&lease.account.0, &lease.webhook.0, &lease.owner, &next])
+        .await
+        .map(drop)
+}
+
+/// Keeps new deliveries, and that the webhook looked at the events up to `to`.
+pub(super) async fn enqueue(
+    session: &Session,
+    lease: &Lease,
+    (from, to): (Seq, Seq),
+    new: &[NewDelivery],
+    now: UnixMillis,
+) -> Result<bool, Error> {
+    let (account, webhook) = (lease.account.0, lease.webhook.0);
+    // The row stays locked, so that no erasure passes what is told here.
+    let advanced =
+        session.execute(ADVANCE, &[&account, &webhook, &lease.owner, &from.0, &to.0]).await?;
+    if advanced == 0 {
+        return Ok(false);
+    }
+    let seqs: Vec<i64> = new.iter().map(|delivery| delivery.seq.0).collect();
+    let mut kinds = HashMap::new();
+    for row in session.query(KINDS, &[&account, &seqs]).await? {
+        kinds.insert(column::<i64>(&row, 0)?, column::<String>(&row, 1)?);
+    }
+    for delivery in new {
+        if kinds.get(&delivery.seq.0) != Some(&delivery.kind) {
+            continue;
+        }
+        let contact = delivery.contact.0;
+        let unsettled = session.query_opt(UNSETTLED, &[&account, &webhook, &contact]).await?;
+        let state =
+            if unsettled.is_some() { DeliveryState::Waiting } else { DeliveryState::Pending };
+        let next_at = unsettled.is_none().then_some(now.0);
+        let state = state.as_str();
+        let NewDelivery { seq, id, kind, payload, .. } = delivery;
+        session
+            .execute(
+                INSERT,
+                &[
+                    &account, &webhook, &seq.0, id, kind, &contact, payload, &state, &now.0,
+                    &next_at,
+                ],
+            )
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Notes an attempt.
+pub(super) async fn settle(
+    session: &Session,
+    lease: &Lease,
+    seq: Seq,
+    attempt: &Attempt,
+    (settlement, health): (Settlement, &WebhookHealth),
+    now: UnixMillis,
+) -> Result<bool, Error> {
+    let (account, webhook) = (lease.account.0, lease.webhook.0);
+    let holds = session.query_opt(HOLDS, &[&account, &webhook, &lease.owner]).await?;
+    let holds: Option<String> = holds.map(|row| column(&row, 0)).transpose()?;
+    if holds.as_deref() != Some(WebhookState::Enabled.as_str()) {
+        return Ok(false);
+    }
+    let found = session.query_opt(LOCK_DELIVERY, &[&account, &webhook, &seq.0]).await?;
+    let Some(found) = found.as_ref().map(delivery).transpose()? else { return Ok(false) };
+    if found.state != DeliveryState::Pending {
+        return Ok(false);
+    }
+    let attempts = row::to_json(&logged(found.attempts, attempt))?;
+    let (state, next_at) = settlement.columns();
+    let state = state.as_str();
+    let settled_at = next_at.is_none().then_some(now.0);
+    session
+        .execute(SETTLE, &[&account, &webhook, &seq.0, &state, &attempts, &next_at, &settled_at])
+        .await?;
+    if settled_at.is_some() {
+        let contact = found.contact.0;
+        let next = session.query_opt(NEXT_OF_CONTACT, &[&account, &webhook, &contact]).await?;
+        if let Some(row) = next {
+            let state: String = column(&row, 1)?;
+            let next: i64 = column(&row, 0)?;
+            if state == DeliveryState::Waiting.as_str() {
+                session.execute(PROMOTE, &[&account, &webhook, &next, &now.0]).await?;
+            }
+        }
+    }
+    match health {
+        WebhookHealth::Well => session.execute(WELL, &[&account, &webhook]).await?,
+        WebhookHealth::Failing(since) => {
+            session.execute(FAILING, &[&account, &webhook, &since.0]).await?
+        }
+        WebhookHealth::Stopped { state, reason } => {
+            let state = state.as_str();
+            session.execute(STOP, &[&account, &webhook, &state, reason]).await?
+        }
+    };
+    Ok(true)
+}
+
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit.min(READ_ROWS)).unwrap_or_default()
+}
+
+fn delivery(row: &Row) -> Result<Delivery, Error> {
+    let time = |index| Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(UnixMillis));
+    Ok(Delivery {
+        seq: Seq(column(row, 0)?),
+        id: column(row, 1)?,
+        kind: column(row, 2)?,
+        contact: ContactId(column(row, 3)?),
+        payload: column(row, 4)?,
+        state: row::parsed(row, 5, DeliveryState::parse)?,
+        attempts: row::json(row, 6)?,
+        tries: column(row, 7)?,
+        created_at: UnixMillis(column(row, 8)?),
+        next_at: time(9)?,
+        settled_at: time(10)?,
+    })
+}

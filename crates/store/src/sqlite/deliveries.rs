@@ -1,0 +1,355 @@
+//! Deliveries: how they come, which are due, and what becomes of them.
+
+use meishi_contacts::{
+    AccountId, ContactId, Seq, UnixMillis, WebhookId,
+    limits::{READ_ROWS, REDELIVERIES},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    row,
+    webhooks::{self, webhook_columns},
+};
+use crate::{
+    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
+    Settlement, WebhookHealth, delivery::logged, ledger::DeliveryRow,
+};
+
+/// The columns of a delivery, in the order in which [`delivery`] reads them.
+macro_rules! select_deliveries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, id, kind, contact_id, payload, state, attempts, tries, created_at,
+               next_at, settled_at
+             FROM deliveries WHERE account_id = ?1 AND webhook_id = ?2 ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    LIST = select_deliveries!("AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
+    LIST_WAITING = select_deliveries!(
+        "AND seq < ?3 AND state = 'waiting' ORDER BY seq DESC LIMIT ?4");
+    LIST_PENDING = select_deliveries!(
+        "AND seq < ?3 AND state = 'pending' ORDER BY seq DESC LIMIT ?4");
+    LIST_DELIVERED = select_deliveries!(
+        "AND seq < ?3 AND state = 'delivered' ORDER BY seq DESC LIMIT ?4");
+    LIST_FAILED = select_deliveries!(
+        "AND seq < ?3 AND state = 'failed' ORDER BY seq DESC LIMIT ?4");
+    LIST_ERASED = select_deliveries!(
+        "AND seq < ?3 AND state = 'erased' ORDER BY seq DESC LIMIT ?4");
+    DELIVERY = select_deliveries!("AND seq = ?3");
+    DUE = select_deliveries!(
+        "AND state = 'pending' AND next_at <= ?3 ORDER BY next_at, seq LIMIT ?4");
+    RANGE = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq BETWEEN ?3 AND ?4
+         ORDER BY seq LIMIT ?5";
+    FAILED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'failed'
+         ORDER BY seq LIMIT ?3";
+    WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
+    EXISTS = "SELECT 1 FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3 AND state <> 'erased'";
+    AT_WORK = concat!(
+        "SELECT ", webhook_columns!(), ", last_seq
+         FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
+         WHERE state = 'enabled' AND (lease_until <= ?2 OR lease = ?1)
+           AND (next_at <= ?2 OR cursor < last_seq)
+         ORDER BY next_at LIMIT ?3");
+    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4 WHERE account_id = ?1 AND id = ?2";
+    HOLDS = "SELECT 1 FROM webhooks
+         WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND state = 'enabled'";
+    NEXT_DUE = "SELECT min(next_at) FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'";
+    GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0, next_at = ?4
+         WHERE account_id = ?1 AND id = ?2 AND lease = ?3";
+    ADVANCE = "UPDATE webhooks SET cursor = ?5
+         WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND cursor = ?4 AND state = 'enabled'";
+    UNSETTLED = "SELECT 1 FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND contact_id = ?3
+           AND state IN ('waiting', 'pending') LIMIT 1";
+    KIND = "SELECT 1 FROM events WHERE account_id = ?1 AND seq = ?2 AND kind = ?3";
+    INSERT = "INSERT INTO deliveries (account_id, webhook_id, seq, id, kind, contact_id, payload,
+           state, attempts, tries, created_at, next_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', 0, ?9, ?10)";
+    SETTLE = "UPDATE deliveries SET state = ?4, attempts = ?5, tries = tries + 1, next_at = ?6,
+           settled_at = ?7
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+    PROMOTE = "UPDATE deliveries SET state = 'pending', next_at = ?4
+         WHERE account_id = ?1 AND webhook_id = ?2
+           AND seq = (
+             SELECT min(seq) FROM deliveries
+             WHERE account_id = ?1 AND webhook_id = ?2 AND contact_id = ?3
+               AND state IN ('waiting', 'pending'))
+           AND state = 'waiting'";
+    WELL = "UPDATE webhooks SET failing_since = NULL
+         WHERE account_id = ?1 AND id = ?2 AND failing_since IS NOT NULL";
+    FAILING = "UPDATE webhooks SET failing_since = coalesce(failing_since, ?3)
+         WHERE account_id = ?1 AND id = ?2";
+    STOP = "UPDATE webhooks SET state = ?3, state_reason = ?4
+         WHERE account_id = ?1 AND id = ?2 AND state = 'enabled'";
+}
+
+/// A webhook's deliveries, the newest event first.
+pub(super) fn list(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    query: DeliveryQuery,
+    limit: usize,
+) -> rusqlite::Result<Vec<Delivery>> {
+    let before = query.before.map_or(i64::MAX, |seq| seq.0);
+    let limit = limit.min(READ_ROWS);
+    // Each state is a statement of its own, so that the index on it can be used.
+    let statement = match query.state {
+        None => LIST,
+        Some(DeliveryState::Waiting) => LIST_WAITING,
+        Some(DeliveryState::Pending) => LIST_PENDING,
+        Some(DeliveryState::Delivered) => LIST_DELIVERED,
+        Some(DeliveryState::Failed) => LIST_FAILED,
+        Some(DeliveryState::Erased) => LIST_ERASED,
+    };
+    connection
+        .prepare_cached(statement)?
+        .query_map(params![account.0, webhook.0, before, limit], delivery)?
+        .collect()
+}
+
+/// A webhook's delivery of one event.
+pub(super) fn get(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    seq: Seq,
+) -> rusqlite::Result<Option<Delivery>> {
+    let key = params![account.0, webhook.0, seq.0];
+    connection.prepare_cached(DELIVERY)?.query_row(key, delivery).optional()
+}
+
+/// Deliveries whose time has come.
+pub(super) fn due(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    now: UnixMillis,
+    limit: usize,
+) -> rusqlite::Result<Vec<Delivery>> {
+    connection
+        .prepare_cached(DUE)?
+        .query_map(params![account.0, webhook.0, now.0, limit.min(READ_ROWS)], delivery)?
+        .collect()
+}
+
+/// Deliveries that can be made once more, by event.
+pub(super) fn redeliverable(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    which: Redelivery,
+) -> rusqlite::Result<Vec<(Seq, DeliveryRow)>> {
+    let range = |from: Seq, to: Seq| {
+        connection
+            .prepare_cached(RANGE)?
+            .query_map(params![account.0, webhook.0, from.0, to.0, REDELIVERIES], delivery_row)?
+            .collect()
+    };
+    match which {
+        Redelivery::One(seq) => range(seq, seq),
+        Redelivery::Range(from, to) => range(from, to),
+        Redelivery::Failed => connection
+            .prepare_cached(FAILED)?
+            .query_map(params![account.0, webhook.0, REDELIVERIES], delivery_row)?
+            .collect(),
+    }
+}
+
+/// The deliveries of events, of whatever webhook, of which something is left.
+pub(super) fn of_events(
+    connection: &Connection,
+    account: AccountId,
+    events: &[Seq],
+) -> rusqlite::Result<Vec<(WebhookId, Seq)>> {
+    let webhooks: Vec<i64> = connection
+        .prepare_cached(WEBHOOK_IDS)?
+        .query_map(params![account.0], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut exists = connection.prepare_cached(EXISTS)?;
+    let mut found = Vec::new();
+    for webhook in webhooks {
+        for seq in events {
+            if exists.exists(params![account.0, webhook, seq.0])? {
+                found.push((WebhookId(webhook), *seq));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Webhooks that are at work, are nobody else's, and have something to do.
+pub(super) fn at_work(
+    connection: &Connection,
+    owner: &str,
+    now: UnixMillis,
+    limit: usize,
+) -> rusqlite::Result<Vec<LeasedWebhook>> {
+    connection
+        .prepare_cached(AT_WORK)?
+        .query_map(params![owner, now.0, limit.min(READ_ROWS)], |row| {
+            Ok(LeasedWebhook { stored: webhooks::stored(row)?, last_seq: Seq(row.get(14)?) })
+        })?
+        .collect()
+}
+
+/// Leases webhooks that have something to do.
+pub(super) fn lease(
+    connection: &Connection,
+    owner: &str,
+    now: UnixMillis,
+    until: UnixMillis,
+    limit: usize,
+) -> rusqlite::Result<Vec<LeasedWebhook>> {
+    let leased = at_work(connection, owner, now, limit)?;
+    let mut take = connection.prepare_cached(TAKE)?;
+    for LeasedWebhook { stored, .. } in &leased {
+        take.execute(params![stored.account.0, stored.webhook.id.0, owner, until.0])?;
+    }
+    Ok(leased)
+}
+
+/// Gives a lease back.
+pub(super) fn release(connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+    let next: Option<i64> = connection
+        .prepare_cached(NEXT_DUE)?
+        .query_row(params![lease.account.0, lease.webhook.0], |row| row.get(0))?;
+    let next = next.unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(GIVE_BACK)?
+        .execute(params![lease.account.0, lease.webhook.0, lease.owner, next])
+        .map(drop)
+}
+
+/// Keeps new deliveries, and that the webhook looked at the events up to `to`.
+pub(super) fn enqueue(
+    connection: &Connection,
+    lease: &Lease,
+    from: Seq,
+    to: Seq,
+    new: &[NewDelivery],
+    now: UnixMillis,
+) -> rusqlite::Result<bool> {
+    let (account, webhook) = (lease.account.0, lease.webhook.0);
+    let advanced = connection.prepare_cached(ADVANCE)?.execute(params![
+        account,
+        webhook,
+        lease.owner,
+        from.0,
+        to.0
+    ])?;
+    if advanced == 0 {
+        return Ok(false);
+    }
+    let mut unsettled = connection.prepare_cached(UNSETTLED)?;
+    let mut insert = connection.prepare_cached(INSERT)?;
+    let mut kind = connection.prepare_cached(KIND)?;
+    for delivery in new {
+        // Its contact may have been erased since it was built.
+        if !kind.exists(params![account, delivery.seq.0, delivery.kind])? {
+            continue;
+        }
+        let waits = unsettled.exists(params![account, webhook, delivery.contact.0])?;
+        let state = if waits { DeliveryState::Waiting } else { DeliveryState::Pending };
+        insert.execute(params![
+            account,
+            webhook,
+            delivery.seq.0,
+            delivery.id,
+            delivery.kind,
+            delivery.contact.0,
+            delivery.payload,
+            state.as_str(),
+            now.0,
+            (!waits).then_some(now.0),
+        ])?;
+    }
+    Ok(true)
+}
+
+/// Notes an attempt.
+pub(super) fn settle(
+    connection: &Connection,
+    lease: &Lease,
+    seq: Seq,
+    attempt: &Attempt,
+    settlement: Settlement,
+    health: &WebhookHealth,
+    now: UnixMillis,
+) -> rusqlite::Result<bool> {
+    let (account, webhook) = (lease.account.0, lease.webhook.0);
+    let holds = params![account, webhook, lease.owner];
+    if !connection.prepare_cached(HOLDS)?.exists(holds)? {
+        return Ok(false);
+    }
+    let Some(found) = get(connection, lease.account, lease.webhook, seq)? else {
+        return Ok(false);
+    };
+    if found.state != DeliveryState::Pending {
+        return Ok(false);
+    }
+    let attempts = row::to_json(&logged(found.attempts, attempt))?;
+    let (state, next_at) = settlement.columns();
+    let settled_at = next_at.is_none().then_some(now.0);
+    connection.prepare_cached(SETTLE)?.execute(params![
+        account,
+        webhook,
+        seq.0,
+        state.as_str(),
+        attempts,
+        next_at,
+        settled_at
+    ])?;
+    if settled_at.is_some() {
+        let contact = found.contact.0;
+        connection.prepare_cached(PROMOTE)?.execute(params![account, webhook, contact, now.0])?;
+    }
+    match health {
+        WebhookHealth::Well => {
+            connection.prepare_cached(WELL)?.execute(params![account, webhook])?;
+        }
+        WebhookHealth::Failing(since) => {
+            connection.prepare_cached(FAILING)?.execute(params![account, webhook, since.0])?;
+        }
+        WebhookHealth::Stopped { state, reason } => {
+            let columns = params![account, webhook, state.as_str(), reason];
+            connection.prepare_cached(STOP)?.execute(columns)?;
+        }
+    }
+    Ok(true)
+}
+
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<(Seq, DeliveryRow)> {
+    let delivery = DeliveryRow {
+        contact: ContactId(row.get(1)?),
+        state: row::parsed(row, 2, DeliveryState::parse)?,
+        tries: row.get(3)?,
+        next_at: row.get::<_, Option<i64>>(4)?.map(UnixMillis),
+    };
+    Ok((Seq(row.get(0)?), delivery))
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMillis));
+    Ok(Delivery {
+        seq: Seq(row.get(0)?),
+        id: row.get(1)?,
+        kind: row.get(2)?,
+        contact: ContactId(row.get(3)?),
+        payload: row.get(4)?,
+        state: row::parsed(row, 5, DeliveryState::parse)?,
+        attempts: row::json(row, 6)?,
+        tries: row.get(7)?,
+        created_at: UnixMillis(row.get(8)?),
+        next_at: time(9)?,
+        settled_at: time(10)?,
+    })
+}
