@@ -7,7 +7,10 @@ use std::{
 
 use clap::Subcommand;
 use confique::Config as _;
-use meishi_server::Settings;
+use meishi_server::{
+    Settings,
+    rate_limit::{Limit, Network, RateLimitSettings},
+};
 use meishi_store::{DatabaseUrl, PostgresOptions};
 use serde::Deserialize;
 
@@ -55,6 +58,31 @@ pub(crate) struct Config {
     #[config(layer_attr(arg(long, value_name = "URL")))]
     pub(crate) database_replica: Option<Secret>,
 
+    /// Calls that each key may make: "100/s" is 100 at once and 100 more, evenly, in each second;
+    /// "20/m", "5/h" and "1000/10m" are rates too; or "off". What is too much gets a 429.
+    #[config(default = "off", env = "MEISHI_LIMIT_PER_KEY")]
+    #[config(layer_attr(arg(long, value_name = "RATE")))]
+    pub(crate) limit_per_key: Limit,
+
+    /// Calls that each address may make, with whatever credential; /livez and /readyz are free. An
+    /// IPv6 address counts with its whole /64.
+    #[config(default = "off", env = "MEISHI_LIMIT_PER_ADDRESS")]
+    #[config(layer_attr(arg(long, value_name = "RATE")))]
+    pub(crate) limit_per_address: Limit,
+
+    /// Calls that each address may make with a credential that opens nothing. A good credential is
+    /// never refused for them.
+    #[config(default = "20/m", env = "MEISHI_LIMIT_FAILED_AUTHENTICATION")]
+    #[config(layer_attr(arg(long, value_name = "RATE")))]
+    pub(crate) limit_failed_authentication: Limit,
+
+    /// Proxies, as addresses or networks, that are believed when they tell in Forwarded or
+    /// X-Forwarded-For which address calls; in the environment with commas between them, as a flag
+    /// once for each.
+    #[config(default = [], env = "MEISHI_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
+    #[config(layer_attr(arg(long = "trusted-proxy", value_name = "CIDR")))]
+    pub(crate) trusted_proxies: Vec<Network>,
+
     /// Address that Prometheus metrics are served on under /metrics; off when not set. Nobody is
     /// asked for a key there, so keep it from the outside.
     #[config(env = "MEISHI_METRICS_LISTEN")]
@@ -96,7 +124,14 @@ pub(crate) struct Flags {
 impl Config {
     /// What the running service is told.
     pub(crate) fn settings(&self) -> Settings {
-        Settings::default()
+        Settings {
+            rate_limits: RateLimitSettings {
+                per_key: self.limit_per_key,
+                per_address: self.limit_per_address,
+                failed_authentication: self.limit_failed_authentication,
+                trusted_proxies: self.trusted_proxies.clone(),
+            },
+        }
     }
 
     /// Where the data is.

@@ -90,6 +90,16 @@ pub const FINDINGS_PER_CHECK: usize = 20;
 /// Bytes that should be free on the disk of the embedded database; `meishi doctor` warns below.
 pub const FREE_BYTES: u64 = 1 << 30;
 
+// Limits for callers, as far as they are not settings: 429 `rate_limited`.
+
+/// Calls that a limit may allow at once; a setting with more is refused.
+pub const RATE_CALLS: u32 = 1_000_000;
+/// Seconds in which a limit may allow them; a setting with more is refused.
+pub const RATE_SECONDS: u32 = 24 * 3600;
+/// Keys, and addresses, that each limit keeps in mind; beyond it, whoever called longest ago is
+/// forgotten and has all calls again.
+pub const TRACKED_CALLERS: usize = 64 * 1024;
+
 // The writer: 503 `busy` when the queue is full.
 
 /// Calls that may wait for the writer.

@@ -105,12 +105,14 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
         let newer = app.store.key_by_secret(&secret).await?;
         found = newer.filter(|stored| stored.key.api_key == *key);
     }
-    let stored: StoredKey =
-        found.filter(|stored| stored.accepts(&secret, now)).ok_or(ApiError::Unauthenticated)?;
+    let stored: StoredKey = found
+        .filter(|stored| stored.accepts(&secret, now))
+        .ok_or_else(|| app.rate_limits.failed(parts, now))?;
     let info = parts.extensions.get::<RequestInfo>();
     if let Some(info) = info {
         info.note_caller(stored.account, stored.key.id);
     }
+    app.rate_limits.admit_key(parts, (stored.account, stored.key.id), now)?;
     // An account that the path names must be the key's own; any other is as good as none.
     if parts.extensions.get::<PathAccount>().is_some_and(|named| named.0 != Some(stored.account)) {
         return Err(ApiError::NotFound);

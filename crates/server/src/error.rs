@@ -14,6 +14,8 @@ use meishi_contacts::{
 use meishi_store::{ChangeError, StoreError};
 use serde_json::{Map, Value, json};
 
+use crate::rate_limit::Limited;
+
 /// Why a request was not done.
 #[derive(Debug, Clone)]
 pub enum ApiError {
@@ -62,6 +64,13 @@ pub enum ApiError {
     IdempotencyMismatch,
     /// More at once than is allowed; the text says of what.
     LimitExceeded(String),
+    /// The caller calls too often.
+    RateLimited {
+        /// Which limit it met.
+        limited: Limited,
+        /// Seconds until it has a call again.
+        retry_after: u64,
+    },
     /// The queue is full.
     Busy,
     /// The database cannot be reached.
@@ -97,6 +106,7 @@ impl ApiError {
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
             Self::LimitExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::CommitInDoubt => (StatusCode::SERVICE_UNAVAILABLE, "commit_in_doubt"),
@@ -138,6 +148,16 @@ impl ApiError {
             }
             Self::Invalid(faults) => join(faults),
             Self::IdempotencyMismatch => "The idempotency key was used for another request".into(),
+            Self::RateLimited { limited, retry_after } => {
+                let what = match limited {
+                    Limited::Key => "Too many calls with this key",
+                    Limited::Address => "Too many calls from this address",
+                    Limited::FailedAuthentication => {
+                        "Invalid Access Token, and too many of them from this address"
+                    }
+                };
+                format!("{what}; try again in {retry_after} s")
+            }
             Self::Busy => "The server is busy; try again shortly".into(),
             Self::Unavailable => "The database is not available; nothing was written".into(),
             Self::CommitInDoubt => {
@@ -151,7 +171,7 @@ impl ApiError {
     pub(crate) fn render(&self, request_id: &str) -> Response {
         let mut response = (self.status(), axum::Json(self.body(request_id))).into_response();
         for (name, value) in self.headers() {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -212,15 +232,19 @@ impl ApiError {
         }
     }
 
-    fn headers(&self) -> Vec<(HeaderName, &'static str)> {
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let fixed = HeaderValue::from_static;
         match self {
             Self::Unauthenticated => {
-                vec![(header::WWW_AUTHENTICATE, r#"Basic realm="Meishi", charset="UTF-8""#)]
+                vec![(header::WWW_AUTHENTICATE, fixed(r#"Basic realm="Meishi", charset="UTF-8""#))]
             }
-            Self::UnsupportedMediaType { accept } => vec![(header::ACCEPT, *accept)],
-            Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, "1")],
+            Self::UnsupportedMediaType { accept } => vec![(header::ACCEPT, fixed(accept))],
+            Self::RateLimited { retry_after, .. } => {
+                vec![(header::RETRY_AFTER, (*retry_after).into())]
+            }
+            Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, fixed("1"))],
             // What is left of the request cannot be told from a next one.
-            Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, "close")],
+            Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
             _ => Vec::new(),
         }
     }

@@ -1,8 +1,8 @@
 //! HTTP: router, authentication, errors, dialects, and the index of each account.
 //!
 //! A request travels `serve.rs` → `account_path.rs` (an optional account id in the path) →
-//! `observe.rs` (request id, log, metrics, error bodies) → `router.rs` → a handler in `api/` →
-//! the store, and for lists and searches `directory.rs` → the index → the store.
+//! `observe.rs` (request id, log, metrics, error bodies) → `router.rs` → `rate_limit/` → a handler
+//! in `api/` → the store, and for lists and searches `directory.rs` → the index → the store.
 //!
 //! To add an endpoint see `docs/adding-an-endpoint.md`.
 
@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod observe;
 pub mod openapi;
 pub mod params;
+pub mod rate_limit;
 pub mod rng;
 pub mod router;
 pub mod serve;

@@ -2,7 +2,7 @@
 //! metrics, and the bodies of errors.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -17,7 +17,10 @@ use meishi_contacts::{
     limits::{HEADER_BYTES, HEADERS, REQUEST_ID_BYTES, URI_BYTES},
 };
 
-use crate::{ApiError, App};
+use crate::{
+    ApiError, App,
+    rate_limit::{self, Standing},
+};
 
 /// The header that names a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,14 +30,26 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestInfo {
     /// The request's id: the caller's own if it is sane, else a fresh one.
     pub request_id: String,
-    caller: Arc<OnceLock<(AccountId, KeyId)>>,
+    noted: Arc<Noted>,
+}
+
+/// What those that a request passes find out.
+#[derive(Debug, Default)]
+struct Noted {
+    caller: OnceLock<(AccountId, KeyId)>,
+    limits: Mutex<Vec<Standing>>,
 }
 
 impl RequestInfo {
     /// Notes who calls, for the log.
     pub fn note_caller(&self, account: AccountId, key: KeyId) {
         // A request has one caller; a second note would be the same.
-        let _ = self.caller.set((account, key));
+        let _ = self.noted.caller.set((account, key));
+    }
+
+    /// Notes a limit that counted the request, for the answer.
+    pub(crate) fn note_limit(&self, standing: Standing) {
+        self.noted.limits.lock().unwrap_or_else(PoisonError::into_inner).push(standing);
     }
 }
 
@@ -43,7 +58,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let begun = Instant::now();
     let request_id = sane_id(request.headers())
         .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
-    let info = RequestInfo { request_id, caller: Arc::default() };
+    let info = RequestInfo { request_id, noted: Arc::default() };
     request.extensions_mut().insert(info.clone());
     let method = known_method(request.method());
 
@@ -63,6 +78,10 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     if let Ok(value) = HeaderValue::from_str(&info.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    {
+        let limits = info.noted.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        rate_limit::tell(&limits, response.headers_mut());
+    }
 
     // The route, never the path: paths and queries hold addresses of people.
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
@@ -75,7 +94,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     ];
     metrics::counter!("meishi_http_requests_total", &labels).increment(1);
     metrics::histogram!("meishi_http_request_seconds", &labels).record(elapsed);
-    let caller = info.caller.get();
+    let caller = info.noted.caller.get();
     tracing::info!(
         target: "meishi::request",
         method,

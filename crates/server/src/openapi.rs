@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::{
     Modify, OpenApi, ToSchema,
     openapi::{
-        Content, Ref, RefOr, Response, ResponseBuilder,
+        Content, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type,
         path::Operation,
         security::{
             ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -20,7 +20,7 @@ use utoipa::{
     },
 };
 
-use crate::ApiError;
+use crate::{ApiError, rate_limit::Limited};
 
 /// The document before the routes are added.
 #[derive(OpenApi)]
@@ -29,7 +29,8 @@ use crate::ApiError;
         title = "Meishi",
         description = "The contact service of a live chat or help desk. Speaks the contact API \
             that LiveDesk documents, and what is new beside it. An account id after `accounts/` \
-            is optional in every path and must be the key's own.",
+            is optional in every path and must be the key's own. Where a limit counts a call, the \
+            answer tells of it in `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.",
         license(name = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -351,6 +352,10 @@ fn shared_errors() -> Vec<(ApiError, &'static str)> {
             "The body has a content type that is not read",
         ),
         (ApiError::Invalid(vec![taken]), "Fields are wrong, missing or taken"),
+        (
+            ApiError::RateLimited { limited: Limited::Key, retry_after: 3 },
+            "Too many calls, or too many credentials that open nothing",
+        ),
     ];
     errors.append(&mut probe_errors());
     errors
@@ -370,7 +375,15 @@ fn error_response(error: &ApiError, description: &str) -> Response {
     let schema = Ref::from_schema_name(if is_of_fields { "FieldsError" } else { "Error" });
     let mut content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(schema)));
     content.example = Some(error.body("3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11").into());
-    ResponseBuilder::new().description(description).content("application/json", content).build()
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/json", content);
+    if error.status() == StatusCode::TOO_MANY_REQUESTS {
+        let seconds = Some(Object::with_type(Type::Integer));
+        let header = HeaderBuilder::new().schema(seconds);
+        let header = header.description(Some("Seconds until there is a call again"));
+        response = response.header("Retry-After", header.build());
+    }
+    response.build()
 }
 
 /// The samples of the documentation, which the tests send and compare.

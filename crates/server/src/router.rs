@@ -19,6 +19,7 @@ use crate::{
     api::{health, inboxes, keys, livedesk::contacts},
     observe::{note_route, observe},
     openapi::{self, Document},
+    rate_limit::limit_address,
 };
 
 /// Routes that work and are not documented: (method, path, why).
@@ -67,6 +68,7 @@ pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
         .route("/", get(health::home))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(app.clone(), limit_address))
         .layer(middleware::from_fn(note_route))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), observe))

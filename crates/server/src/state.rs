@@ -8,7 +8,7 @@ use std::{
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::{Applied, Change, Context, Store, StoreError};
 
-use crate::{Settings, directory::Directory, rng::Rng};
+use crate::{Settings, directory::Directory, rate_limit::RateLimits, rng::Rng};
 
 /// A key's last use is written once in this time at most.
 const TOUCH_MILLIS: i64 = 60_000;
@@ -29,6 +29,8 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// What the operator set.
     pub settings: Settings,
+    /// How often somebody may call.
+    pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
 }
 
@@ -49,8 +51,9 @@ impl App {
         settings: Settings,
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
+        let rate_limits = RateLimits::new(&settings.rate_limits);
         let touched = Mutex::default();
-        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched }))
+        Self(Arc::new(Parts { store, directory, clock, rng, settings, rate_limits, touched }))
     }
 
     /// Does changes ([`Store::apply`]). The only way by which the service makes any.

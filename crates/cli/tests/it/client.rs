@@ -157,6 +157,12 @@ pub(crate) fn fetch(url: &str) -> (u16, String) {
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
+/// The status of the page for people, to a proxy that calls for that address.
+pub(crate) fn status_for(base: &str, address: &str) -> u16 {
+    let call = agent().get(base).header("X-Forwarded-For", address);
+    call.call().unwrap_or_else(|error| panic!("{base}: {error}")).status().as_u16()
+}
+
 fn agent() -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)

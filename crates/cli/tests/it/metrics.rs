@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::fetch,
+    client::{Client, Credential, fetch},
     running::{PATIENCE, Place},
 };
 
@@ -105,6 +105,32 @@ fn metrics_tell_of_requests_the_writer_contacts_and_the_index_on_an_address_of_t
         // The address of the service serves none of it.
         assert_eq!(fetch(&format!("{}/metrics", server.base)).0, 404);
     }
+}
+
+#[test]
+fn metrics_tell_how_many_were_refused_by_which_limit() {
+    let place = Place::new();
+    let credential = place.init();
+    let address = free_address();
+    let server = place.serve(&[
+        "--metrics-listen",
+        &address,
+        "--limit-per-key=1/h",
+        "--limit-per-address=6/h",
+        "--limit-failed-authentication=1/h",
+    ]);
+    let good = server.client(&credential);
+    let wrong = Credential { secret: "wrong".to_owned(), ..credential };
+    let wrong = server.client(&wrong);
+    let answered = [&good, &good, &good, &wrong, &wrong, &wrong, &wrong].map(Client::status);
+    assert_eq!(answered, [200, 429, 429, 401, 429, 429, 429]);
+    let page = fetch(&format!("http://{address}/metrics")).1;
+    let samples = samples(&page);
+    for (limit, refused) in [("key", 2.0), ("failed-authentication", 2.0), ("address", 1.0)] {
+        let name = format!("meishi_rate_limited_total{{limit=\"{limit}\"}}");
+        assert_eq!(samples.get(name.as_str()), Some(&refused), "{name} in {page}");
+    }
+    assert!(page.contains("# HELP meishi_rate_limited_total "), "{page}");
 }
 
 #[test]

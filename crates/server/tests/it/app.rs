@@ -1,6 +1,7 @@
 //! The service in the process, on a store of its own, and those who call it.
 
 use std::{
+    net::SocketAddr,
     ops::Deref,
     sync::{
         Arc,
@@ -11,14 +12,14 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::Request,
+    extract::{ConnectInfo, Request},
     http::{HeaderValue, header, request},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use meishi_contacts::{
     AccountId, Actor, Clock, ContactId, Credential, NewKey, Role, Seed, UnixMillis, Version,
 };
-use meishi_server::{App, Settings, rng::Rng, router};
+use meishi_server::{App, Settings, rate_limit::RateLimitSettings, rng::Rng, router};
 use meishi_store::{
     Change, Context, DatabaseUrl, Include, NewAccount, Outcome, PostgresOptions, PostgresStore,
     SqliteStore, Store, sqlite::DataDirectory,
@@ -105,6 +106,13 @@ impl Deref for TestApp {
 impl TestApp {
     pub(crate) async fn start() -> Self {
         Self::start_with(Settings::default()).await
+    }
+
+    /// The service with other limits for callers than by default.
+    pub(crate) async fn limited(set: impl FnOnce(&mut RateLimitSettings)) -> Self {
+        let mut settings = Settings::default();
+        set(&mut settings.rate_limits);
+        Self::start_with(settings).await
     }
 
     /// The service as an operator set it.
@@ -299,6 +307,13 @@ impl Call {
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).unwrap();
         self.head = self.head.header(name, value);
+        self
+    }
+
+    /// From that address; without one a call comes from nowhere.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
+        self.head = self.head.extension(ConnectInfo(peer));
         self
     }
 

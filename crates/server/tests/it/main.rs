@@ -35,6 +35,8 @@ mod malformed;
 mod merge;
 mod openapi;
 mod properties;
+mod proxies;
+mod rate_limits;
 mod roles;
 mod search;
 mod sort;

@@ -68,7 +68,7 @@ fn every_operation_has_an_id_of_its_own_and_says_what_a_success_is() {
         if routes::has_account(&path) {
             let needs: Vec<_> = operation["security"].as_array().unwrap().iter().collect();
             assert_eq!(needs.len(), 3, "{method} {path}");
-            for status in ["400", "401", "403", "404", "413", "414", "422", "431", "503"] {
+            for status in ["400", "401", "403", "404", "413", "414", "422", "429", "431", "503"] {
                 assert!(!operation["responses"][status].is_null(), "{method} {path}: {status}");
             }
         }
