@@ -22,6 +22,7 @@ pub mod order;
 pub mod query;
 pub mod search;
 pub mod seed;
+pub mod webhook;
 
 pub use attributes::{Attributes, AttributesPatch};
 pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
