@@ -3,6 +3,11 @@
 //! A part of the service that has something to set keeps its own struct, with the defaults, and a
 //! field here; `crates/cli/src/config.rs` fills it.
 
+use crate::egress::EgressSettings;
+
 /// All of it.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {}
+pub struct Settings {
+    /// Outgoing requests.
+    pub egress: EgressSettings,
+}
