@@ -26,6 +26,7 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+pub mod webhooks;
 
 pub use error::ApiError;
 pub use settings::Settings;
