@@ -6,10 +6,12 @@ use std::{
 };
 
 use clap::Subcommand;
-use confique::Config as _;
+use confique::{Config as _, env::parse::list_by_comma};
 use meishi_server::{
     Settings,
-    rate_limit::{Limit, Network, RateLimitSettings},
+    egress::EgressSettings,
+    network::Network,
+    rate_limit::{Limit, RateLimitSettings},
 };
 use meishi_store::{DatabaseUrl, PostgresOptions};
 use serde::Deserialize;
@@ -79,7 +81,7 @@ pub(crate) struct Config {
     /// Proxies, as addresses or networks, that are believed when they tell in Forwarded or
     /// X-Forwarded-For which address calls; in the environment with commas between them, as a flag
     /// once for each.
-    #[config(default = [], env = "MEISHI_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
+    #[config(default = [], env = "MEISHI_TRUSTED_PROXIES", parse_env = list_by_comma)]
     #[config(layer_attr(arg(long = "trusted-proxy", value_name = "CIDR")))]
     pub(crate) trusted_proxies: Vec<Network>,
 
@@ -88,6 +90,12 @@ pub(crate) struct Config {
     #[config(env = "MEISHI_METRICS_LISTEN")]
     #[config(layer_attr(arg(long, value_name = "HOST:PORT")))]
     pub(crate) metrics_listen: Option<SocketAddr>,
+
+    /// Networks that webhooks may reach although they are not public, as 10.0.0.0/8 or 127.0.0.1.
+    /// The flag can be repeated; in the environment commas separate them.
+    #[config(default = [], env = "MEISHI_EGRESS_ALLOW", parse_env = list_by_comma)]
+    #[config(layer_attr(arg(long, value_name = "CIDR")))]
+    pub(crate) egress_allow: Vec<Network>,
 
     /// Form of the log on standard error: "text" for people, "json" for programs.
     #[config(default = "text", env = "MEISHI_LOG_FORMAT")]
@@ -125,6 +133,7 @@ impl Config {
     /// What the running service is told.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
+            egress: EgressSettings { allow: self.egress_allow.clone() },
             rate_limits: RateLimitSettings {
                 per_key: self.limit_per_key,
                 per_address: self.limit_per_address,
@@ -329,6 +338,25 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:2");
         assert_eq!(config.data_dir, PathBuf::from("here"));
         assert_eq!(config.log_format, LogFormat::Text);
+    }
+
+    #[test]
+    fn networks_that_webhooks_may_reach_are_listed_or_refused() {
+        let shown = |config: &Config| {
+            let allow = config.settings().egress.allow;
+            allow.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("meishi.toml");
+        std::fs::write(&file, "egress_allow = [\"10.1.2.3/8\", \"::1\"]\n").unwrap();
+        let mut flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        assert_eq!(shown(&flags.clone().load().unwrap()), ["10.0.0.0/8", "::1/128"]);
+        flags.layer.egress_allow = Some(vec!["127.0.0.1".parse().unwrap()]);
+        assert_eq!(shown(&flags.load().unwrap()), ["127.0.0.1/32"]);
+        std::fs::write(&file, "egress_allow = [\"inside\"]\n").unwrap();
+        let flags = Flags { config: Some(file), ..Flags::default() };
+        let refused = flags.load().unwrap_err().to_string();
+        assert!(refused.contains("`inside` is neither"), "{refused}");
     }
 
     #[test]

@@ -42,5 +42,5 @@ pub use query::{Query, Slice};
 pub use search::TextQuery;
 pub use seed::Seed;
 pub use webhook::{
-    NewWebhook, StoredWebhook, Webhook, WebhookEvent, WebhookFormat, WebhookPatch, WebhookState,
+    NewWebhook, PayloadForm, StoredWebhook, Webhook, WebhookEvent, WebhookPatch, WebhookState,
 };

@@ -1,7 +1,7 @@
 //! Every limit of Meishi, in one place. `docs/api.md` lists the ones a caller meets; each has an
 //! error of its own, named here.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 // Strings of a contact (`livedesk-wire.md` 9.3): 422 `invalid`, "… is too long".
 
@@ -34,6 +34,32 @@ pub const KEYS: i64 = 1000;
 pub const CHOSEN_INBOX_ID: i64 = (1 << 52) - 1;
 /// How long a rotated secret may stay valid beside the new one.
 pub const ROTATION_OVERLAP_SECONDS: i64 = 30 * 24 * 3600;
+
+// Webhooks.
+
+/// Bytes of a secret that messages are signed with, as Standard Webhooks has it: 422 `invalid`.
+pub const WEBHOOK_SECRET_BYTES: RangeInclusive<usize> = 24..=64;
+/// How long an endpoint's `Retry-After` can put the next attempt off; a longer one is cut.
+pub const RETRY_AFTER_SECONDS: i64 = 24 * 3600;
+
+// Outgoing requests; a delivery log tells of each that fails.
+
+/// Time to look a name up, and then again to connect to one of its addresses.
+pub const EGRESS_CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time of a whole outgoing request.
+pub const EGRESS_TIME: Duration = Duration::from_secs(15);
+/// Names that are looked up at once; further ones wait, within their time.
+pub const EGRESS_LOOKUPS: usize = 32;
+/// Addresses of a name that are tried.
+pub const EGRESS_ADDRESSES: usize = 8;
+/// Bytes of status line and headers that an answer may have.
+pub const EGRESS_HEAD_BYTES: usize = 64 * 1024;
+/// Bytes of an answer's body that are read; the rest is left unread.
+pub const EGRESS_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of it that are kept.
+pub const EGRESS_KEPT_BYTES: usize = 1024;
+/// Bytes of an answer's `Retry-After`; a longer one says nothing.
+pub const RETRY_AFTER_BYTES: usize = 64;
 
 // Pages.
 
@@ -120,6 +146,6 @@ pub const REVIVED_DELIVERIES: i64 = 10_000;
 /// Deliveries that one call makes once more.
 pub const REDELIVERIES: usize = 1000;
 /// Time for which the outcome of a call with an idempotency key is kept.
-pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 /// Rows of a page that one read of the store returns.
 pub const READ_ROWS: usize = 1000;

@@ -13,9 +13,11 @@ pub mod body;
 pub mod control;
 
 pub mod directory;
+pub mod egress;
 pub mod error;
 pub mod form;
 pub mod metrics;
+pub mod network;
 pub mod observe;
 pub mod openapi;
 pub mod params;
@@ -25,6 +27,7 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+pub mod webhooks;
 
 pub use error::ApiError;
 pub use settings::Settings;

@@ -20,7 +20,7 @@ use utoipa::{
     },
 };
 
-use crate::{ApiError, rate_limit::Limited};
+use crate::{ApiError, rate_limit::Limited, webhooks};
 
 /// The document before the routes are added.
 #[derive(OpenApi)]
@@ -37,9 +37,17 @@ use crate::{ApiError, rate_limit::Limited};
         (name = "contacts", description = "People who write in"),
         (name = "inboxes", description = "Channels; the id is the Channel ID"),
         (name = "keys", description = "API keys; for administrators"),
+        (name = "webhooks", description = "Messages to your endpoints"),
         (name = "health", description = "Probes"),
     ),
-    components(schemas(ErrorBody, FieldsError)),
+    components(schemas(
+        ErrorBody,
+        FieldsError,
+        webhooks::ContactMessage,
+        webhooks::ErasedMessage,
+        webhooks::ChatwootContact,
+        webhooks::ChatwootErased,
+    )),
     modifiers(&Security),
 )]
 pub struct Document;
@@ -311,9 +319,10 @@ pub struct RotateKey {
     overlap_seconds: Option<i64>,
 }
 
-/// Adds what all operations share: security, the errors that any of them can answer, and the
-/// documented samples.
+/// Adds the messages of webhooks, and what all operations share: security, the errors that any of
+/// them can answer, and the documented samples.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    webhooks::describe(document);
     let (shared, probes) = (shared_errors(), probe_errors());
     let operations =
         document.paths.paths.iter_mut().flat_map(|(path, item)| {

@@ -3,11 +3,13 @@
 //! A part of the service that has something to set keeps its own struct, with the defaults, and a
 //! field here; `crates/cli/src/config.rs` fills it.
 
-use crate::rate_limit::RateLimitSettings;
+use crate::{egress::EgressSettings, rate_limit::RateLimitSettings};
 
 /// All of it.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// How often somebody may call.
     pub rate_limits: RateLimitSettings,
+    /// Outgoing requests.
+    pub egress: EgressSettings,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -20,6 +20,11 @@ use crate::{
 /// Far less than the server's patience with requests in flight, far more than a stop takes.
 const SOON: Duration = Duration::from_secs(8);
 
+#[expect(clippy::disallowed_methods, reason = "a caller connects")]
+fn connect(server: &Server) -> io::Result<TcpStream> {
+    TcpStream::connect(server.address())
+}
+
 /// A create whose head the server has read and whose body it waits for.
 struct HalfSent {
     stream: BufReader<TcpStream>,
@@ -30,7 +35,7 @@ impl HalfSent {
     fn begin(server: &Server, credential: &Credential, email: &str) -> Self {
         let body = json!({ "inbox_id": credential.inbox, "email": email }).to_string();
         let (first, rest) = body.split_at(body.len() / 2);
-        let mut stream = BufReader::new(TcpStream::connect(server.address()).unwrap());
+        let mut stream = BufReader::new(connect(server).unwrap());
         stream.get_mut().set_read_timeout(Some(PATIENCE)).unwrap();
         write!(
             stream.get_mut(),
@@ -83,7 +88,7 @@ fn a_stop_finishes_what_is_in_flight(signal: &str) {
         server.signal(signal);
         server.log_with("stopping; requests in flight are finished first");
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(server.address()).is_ok() {
+        while connect(&server).is_ok() {
             assert!(Instant::now() < deadline, "new connections are still taken");
             thread::sleep(Duration::from_millis(5));
         }
@@ -117,7 +122,7 @@ fn connections_on_which_nothing_is_asked_do_not_hold_up_a_stop() {
     let credential = place.init();
     let server = place.serve(&[]);
     // One that was never used, and one that is kept for the next call.
-    let silent = TcpStream::connect(server.address()).unwrap();
+    let silent = connect(&server).unwrap();
     let client = server.client(&credential);
     assert_eq!(client.status(), 200);
 

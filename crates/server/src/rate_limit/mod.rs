@@ -21,13 +21,10 @@ use axum::{
 };
 use meishi_contacts::{AccountId, KeyId, UnixMillis};
 
+pub use self::rate::{Limit, NotALimit, Rate};
 use self::{address::Addresses, buckets::Buckets};
-pub use self::{
-    address::{Network, NotANetwork},
-    rate::{Limit, NotALimit, Rate},
-};
 pub(crate) use self::{buckets::Standing, fields::tell};
-use crate::{ApiError, App, observe::RequestInfo};
+use crate::{ApiError, App, network::Network, observe::RequestInfo};
 
 /// The most failures that an address may have at once, and the seconds in which it may have as many
 /// again: one each three seconds.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     app::{CONTACTS, Client, TestApp},
-    tcp::TcpServer,
+    tcp::{self, TcpServer},
 };
 
 /// The lines that every request of the caller's has.
@@ -241,7 +241,7 @@ async fn a_request_in_flight_when_the_server_stops_is_finished() {
 
     let drained = server.stop();
     assert!(idle.answer().await.is_none(), "an idle connection is closed at once");
-    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(tcp::connect(address).await.is_err(), "nobody listens any more");
     assert!(!drained.is_finished());
 
     flying.send(rest).await;

@@ -14,6 +14,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod endpoint;
 pub(crate) mod routes;
 pub(crate) mod tcp;
 
@@ -22,6 +23,7 @@ mod concurrency;
 mod conflicts;
 mod connections;
 mod create;
+mod egress;
 mod errors;
 mod fixtures;
 mod inboxes;

@@ -1,6 +1,6 @@
 //! The API description, and that answers keep to it.
 
-use meishi_contacts::Role;
+use meishi_contacts::{Role, webhook::WebhookEvent};
 use meishi_server::router;
 use serde_json::{Value, json};
 
@@ -175,6 +175,10 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result
         Value::Object(_) => "object",
     };
     let kinds = &schema["type"];
+    // What says nothing of its type is of any.
+    if kinds.is_null() && schema["properties"].is_null() {
+        return Ok(());
+    }
     if *kinds != kind && !kinds.as_array().is_some_and(|kinds| kinds.contains(&kind.into())) {
         return Err(format!("{place} is {kind}, not {kinds}"));
     }
@@ -190,6 +194,10 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result
         Value::Object(members) => members.iter().try_for_each(|(name, member)| {
             match schema["properties"].get(name) {
                 Some(property) => check(document, property, member, &format!("{place}.{name}")),
+                None if schema["additionalProperties"].is_object() => {
+                    let place = format!("{place}.{name}");
+                    check(document, &schema["additionalProperties"], member, &place)
+                }
                 // An object whose members are nowhere named is an open map.
                 None if schema["properties"].is_null() && place != "body" => Ok(()),
                 None => Err(format!("{place}.{name} is not documented")),
@@ -297,5 +305,33 @@ fn the_check_of_documented_members_finds_what_it_is_for() {
     ] {
         let error = check(&document, &schema, &wrong, "body").unwrap_err();
         assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn every_event_of_webhooks_is_described_by_messages_that_keep_to_it() {
+    let document = document();
+    let described: Vec<_> = document["webhooks"].as_object().unwrap().keys().collect();
+    let mut events = WebhookEvent::ALL.map(WebhookEvent::as_str);
+    events.sort_unstable();
+    assert_eq!(described, events);
+    let ids = operations(&document).into_iter().map(|(_, _, operation)| &operation["operationId"]);
+    let ids: Vec<_> = ids.collect();
+    for event in events {
+        let operation = &document["webhooks"][event]["post"];
+        assert!(!ids.contains(&&operation["operationId"]), "{event}");
+        let content = &operation["requestBody"]["content"]["application/json"];
+        let schemas = content["schema"]["oneOf"].as_array().unwrap();
+        for (schema, form, name) in
+            [(&schemas[0], "meishi", "type"), (&schemas[1], "chatwoot", "event")]
+        {
+            let message = &content["examples"][form]["value"];
+            assert_eq!(check(&document, schema, message, "body"), Ok(()), "{event} {message}");
+            let told = message[name].as_str().unwrap();
+            assert_eq!(WebhookEvent::parse(told).unwrap().as_str(), event);
+            let pattern = &resolved(&document, schema)["properties"][name]["pattern"];
+            let word = event.strip_prefix("contact.").unwrap();
+            assert!(pattern.as_str().unwrap().contains(word), "{pattern}");
+        }
     }
 }

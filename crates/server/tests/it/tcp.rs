@@ -1,6 +1,6 @@
 //! A real server on a real socket, and the bare words of HTTP.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use meishi_server::serve;
@@ -33,7 +33,7 @@ impl TcpServer {
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        Connection(TcpStream::connect(self.address).await.unwrap())
+        Connection(connect(self.address).await.unwrap())
     }
 
     /// Tells the server to stop; what comes back ends when the last request is done.
@@ -41,6 +41,12 @@ impl TcpServer {
         self.stop.send(()).unwrap();
         self.served
     }
+}
+
+/// A connection to whoever listens there.
+#[expect(clippy::disallowed_methods, reason = "a caller connects")]
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
 }
 
 /// One connection to the server.

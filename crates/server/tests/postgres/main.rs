@@ -4,4 +4,4 @@
 #[path = "../it/main.rs"]
 mod it;
 
-use it::{answer, app, routes, tcp};
+use it::{answer, app, endpoint, routes, tcp};

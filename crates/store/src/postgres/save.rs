@@ -145,52 +145,7 @@ pub(super) async fn rows(
     writes: &Writes,
 ) -> Result<(), Error> {
     let mut batch = Batch::new(session, account);
-    for inbox in &writes.emptied_inboxes {
-        batch.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
-    }
-    for contact in &writes.unlabelled_contacts {
-        batch.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
-    }
-    for (inbox, source_id) in &writes.gone_links {
-        batch.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));
-    }
-    for identity in &writes.gone_identities {
-        let address = (identity.kind.as_str(), identity.value.as_str());
-        batch.send(DELETE_IDENTITY, Expect::Rows(1), address);
-    }
-    for contact in &writes.gone_contacts {
-        batch.send(DELETE_CONTACT, Expect::Rows(1), (contact.0,));
-    }
-    for inbox in &writes.gone_inboxes {
-        batch.send(DELETE_INBOX, Expect::Rows(1), (inbox.0,));
-    }
-    for key in &writes.gone_keys {
-        batch.send(DELETE_KEY, Expect::Rows(1), (key.0,));
-    }
-    for key in &writes.gone_outcomes {
-        let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str());
-        batch.send(DELETE_OUTCOME, Expect::Rows(1), columns);
-    }
-    for contact in &writes.returned_contacts {
-        batch.send(RETURN_CONTACT, Expect::Rows(1), (contact.0,));
-    }
-    for webhook in &writes.gone_webhooks {
-        batch.send(DELETE_WEBHOOK, Expect::Rows(1), (webhook.0,));
-    }
-    for erased in &writes.erased {
-        let tombstone = EventBody::Tombstone { id: erased.id };
-        for seq in &erased.events {
-            batch.send(
-                BURY_EVENT,
-                Expect::Rows(1),
-                (seq.0, tombstone.kind(), to_json(&tombstone)?),
-            );
-        }
-        for (webhook, seq) in &erased.deliveries {
-            batch.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
-        }
-    }
-
+    batch.removals(writes)?;
     batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
     batch.inboxes(UPDATE_INBOX, &writes.changed_inboxes);
     batch.contacts(INSERT_CONTACTS, &writes.new_contacts);
@@ -276,6 +231,56 @@ pub(super) async fn account(session: &Session, rows: &AccountRows) -> Result<(),
 }
 
 impl<'a> Batch<'a> {
+    /// What goes.
+    fn removals(&mut self, writes: &'a Writes) -> Result<(), Error> {
+        for inbox in &writes.emptied_inboxes {
+            self.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
+        }
+        for contact in &writes.unlabelled_contacts {
+            self.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
+        }
+        for (inbox, source_id) in &writes.gone_links {
+            self.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));
+        }
+        for identity in &writes.gone_identities {
+            let address = (identity.kind.as_str(), identity.value.as_str());
+            self.send(DELETE_IDENTITY, Expect::Rows(1), address);
+        }
+        for contact in &writes.gone_contacts {
+            self.send(DELETE_CONTACT, Expect::Rows(1), (contact.0,));
+        }
+        for inbox in &writes.gone_inboxes {
+            self.send(DELETE_INBOX, Expect::Rows(1), (inbox.0,));
+        }
+        for key in &writes.gone_keys {
+            self.send(DELETE_KEY, Expect::Rows(1), (key.0,));
+        }
+        for key in &writes.gone_outcomes {
+            let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str());
+            self.send(DELETE_OUTCOME, Expect::Rows(1), columns);
+        }
+        for contact in &writes.returned_contacts {
+            self.send(RETURN_CONTACT, Expect::Rows(1), (contact.0,));
+        }
+        for webhook in &writes.gone_webhooks {
+            self.send(DELETE_WEBHOOK, Expect::Rows(1), (webhook.0,));
+        }
+        for erased in &writes.erased {
+            let tombstone = EventBody::Tombstone { id: erased.id };
+            for seq in &erased.events {
+                self.send(
+                    BURY_EVENT,
+                    Expect::Rows(1),
+                    (seq.0, tombstone.kind(), to_json(&tombstone)?),
+                );
+            }
+            for (webhook, seq) in &erased.deliveries {
+                self.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
+            }
+        }
+        Ok(())
+    }
+
     fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {
         for inbox in inboxes {
             let channel_type = inbox.channel_type.as_str();

@@ -1,7 +1,7 @@
 //! Reads of webhooks.
 
 use meishi_contacts::{
-    AccountId, Seq, StoredWebhook, UnixMillis, Webhook, WebhookFormat, WebhookId, WebhookState,
+    AccountId, PayloadForm, Seq, StoredWebhook, UnixMillis, Webhook, WebhookId, WebhookState,
 };
 use tokio_postgres::Row;
 
@@ -73,7 +73,7 @@ pub(super) fn stored(row: &Row) -> Result<StoredWebhook, Error> {
             id: WebhookId(column(row, 1)?),
             url: column(row, 2)?,
             events: row::json(row, 3)?,
-            format: row::parsed(row, 4, WebhookFormat::parse)?,
+            format: row::parsed(row, 4, PayloadForm::parse)?,
             include_activity: column(row, 5)?,
             state: row::parsed(row, 6, WebhookState::parse)?,
             state_reason: column(row, 7)?,

@@ -1,7 +1,7 @@
 //! Reads of webhooks.
 
 use meishi_contacts::{
-    AccountId, Seq, StoredWebhook, UnixMillis, Webhook, WebhookFormat, WebhookId, WebhookState,
+    AccountId, PayloadForm, Seq, StoredWebhook, UnixMillis, Webhook, WebhookId, WebhookState,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -52,7 +52,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
             id: WebhookId(row.get(1)?),
             url: row.get(2)?,
             events: row::json(row, 3)?,
-            format: row::parsed(row, 4, WebhookFormat::parse)?,
+            format: row::parsed(row, 4, PayloadForm::parse)?,
             include_activity: row.get(5)?,
             state: row::parsed(row, 6, WebhookState::parse)?,
             state_reason: row.get(7)?,

@@ -46,6 +46,7 @@ impl Proxy {
                 if *cut.lock().unwrap() == Cut::Closed {
                     continue;
                 }
+                #[expect(clippy::disallowed_methods, reason = "a proxy connects")]
                 let server = TcpStream::connect(target.clone()).await.unwrap();
                 tokio::spawn(carry(client, server, Arc::clone(&cut)));
             }

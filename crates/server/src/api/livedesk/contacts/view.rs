@@ -105,8 +105,12 @@ pub struct InboxView<'a> {
 impl<'a> ContactView<'a> {
     /// Shows a contact, with its channels if they were asked for.
     pub fn new(record: &'a ContactRecord, include_inboxes: bool) -> Self {
-        let contact: &Contact = &record.contact;
         let inboxes = || record.contact_inboxes.iter().map(ContactInboxView::new).collect();
+        Self { contact_inboxes: include_inboxes.then(inboxes), ..Self::alone(&record.contact) }
+    }
+
+    /// Shows a contact without its channels.
+    pub(crate) fn alone(contact: &'a Contact) -> Self {
         Self {
             additional_attributes: &contact.additional_attributes,
             availability_status: contact.availability_status,
@@ -120,7 +124,7 @@ impl<'a> ContactView<'a> {
             custom_attributes: &contact.custom_attributes,
             last_activity_at: contact.last_activity_at.map(|at| at.0),
             created_at: contact.created_at.0,
-            contact_inboxes: include_inboxes.then(inboxes),
+            contact_inboxes: None,
         }
     }
 }
