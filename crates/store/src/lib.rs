@@ -32,7 +32,7 @@ use meishi_contacts::{
 pub use crate::{
     backup::{Backup, BackupError, Contents},
     change::{Applied, Change, ChangeError, ContactInbox, ContactRecord, Missing, Outcome},
-    context::{Context, Idempotency, Include, NewAccount},
+    context::{Context, Idempotency, Include, NewAccount, Precondition},
     error::{OpenError, StoreError},
     examine::Finding,
     postgres::{DatabaseUrl, PostgresOptions, PostgresStore},
