@@ -45,6 +45,8 @@ pub enum ApiError {
         /// How many.
         count: i64,
     },
+    /// A call with the same idempotency key is under way.
+    InFlight,
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -85,6 +87,7 @@ impl ApiError {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
             }
             Self::HasContacts { .. } => (StatusCode::CONFLICT, "has_contacts"),
+            Self::InFlight => (StatusCode::CONFLICT, "in_flight"),
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -119,6 +122,7 @@ impl ApiError {
                 let contacts = if *count == 1 { "contact" } else { "contacts" };
                 format!("The channel still has {count} {contacts}; ?force=true removes the links")
             }
+            Self::InFlight => "A request with this idempotency key is under way".into(),
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)
             }
@@ -197,7 +201,7 @@ impl ApiError {
                 vec![(header::WWW_AUTHENTICATE, r#"Basic realm="Meishi", charset="UTF-8""#)]
             }
             Self::UnsupportedMediaType { accept } => vec![(header::ACCEPT, *accept)],
-            Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, "1")],
+            Self::InFlight | Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, "1")],
             // What is left of the request cannot be told from a next one.
             Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, "close")],
             _ => Vec::new(),

@@ -10,11 +10,12 @@ pub mod account_path;
 pub mod api;
 pub mod auth;
 pub mod body;
+pub mod conditional;
 pub mod control;
-
 pub mod directory;
 pub mod error;
 pub mod form;
+pub mod idempotency;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;

@@ -2,13 +2,16 @@
 //! metrics, and the bodies of errors.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header::ALLOW},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,17 +20,18 @@ use meishi_contacts::{
     limits::{HEADER_BYTES, HEADERS, REQUEST_ID_BYTES, URI_BYTES},
 };
 
-use crate::{ApiError, App};
+use crate::{ApiError, App, idempotency::IDEMPOTENCY_REPLAYED};
 
 /// The header that names a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known of a request while it is on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestInfo {
     /// The request's id: the caller's own if it is sane, else a fresh one.
     pub request_id: String,
     caller: Arc<OnceLock<(AccountId, KeyId)>>,
+    replayed: Arc<AtomicBool>,
 }
 
 impl RequestInfo {
@@ -36,6 +40,11 @@ impl RequestInfo {
         // A request has one caller; a second note would be the same.
         let _ = self.caller.set((account, key));
     }
+
+    /// Notes that the answer is the one that the request was given before.
+    pub fn note_replay(&self) {
+        self.replayed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The layer around the router.
@@ -43,7 +52,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let begun = Instant::now();
     let request_id = sane_id(request.headers())
         .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
-    let info = RequestInfo { request_id, caller: Arc::default() };
+    let info = RequestInfo { request_id, ..RequestInfo::default() };
     request.extensions_mut().insert(info.clone());
     let method = known_method(request.method());
 
@@ -54,14 +63,18 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
 
     let matched = response.extensions_mut().remove::<MatchedPath>();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        let allow = response.headers_mut().remove(ALLOW);
         response = error.render(&info.request_id);
         if let Some(allow) = allow {
-            response.headers_mut().insert(axum::http::header::ALLOW, allow);
+            response.headers_mut().insert(ALLOW, allow);
         }
     }
     if let Ok(value) = HeaderValue::from_str(&info.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if info.replayed.load(Ordering::Relaxed) {
+        let replayed = HeaderValue::from_static("true");
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, replayed);
     }
 
     // The route, never the path: paths and queries hold addresses of people.

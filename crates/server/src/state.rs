@@ -6,9 +6,12 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::{Applied, Change, Context, Store, StoreError};
+use meishi_store::{Applied, Change, Context, Store};
 
-use crate::{Settings, directory::Directory, rng::Rng};
+use crate::{
+    ApiError, Settings, conditional::IfMatch, directory::Directory, idempotency::InFlight,
+    observe::RequestInfo, rng::Rng,
+};
 
 /// A key's last use is written once in this time at most.
 const TOUCH_MILLIS: i64 = 60_000;
@@ -30,6 +33,31 @@ pub struct Parts {
     /// What the operator set.
     pub settings: Settings,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
+    in_flight: InFlight,
+}
+
+/// What changes are asked for with.
+#[derive(Debug, Clone)]
+pub struct ChangeRequest {
+    /// What the store is told.
+    pub cx: Context,
+    /// The request, where it is one over HTTP; learns that its answer is a replay.
+    pub(crate) info: Option<RequestInfo>,
+}
+
+impl ChangeRequest {
+    /// The same, on the condition that the contact has a version that the caller named.
+    #[must_use]
+    pub(crate) fn only_if(mut self, condition: IfMatch) -> Self {
+        self.cx.precondition = condition.0;
+        self
+    }
+}
+
+impl From<Context> for ChangeRequest {
+    fn from(cx: Context) -> Self {
+        Self { cx, info: None }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -50,17 +78,40 @@ impl App {
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let touched = Mutex::default();
-        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched }))
+        let in_flight = InFlight::default();
+        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched, in_flight }))
     }
 
-    /// Does changes ([`Store::apply`]). The only way by which the service makes any.
+    /// Does changes ([`Store::apply`]). The only way by which the service makes any, and once a
+    /// request: its idempotency key names one call. While a call with the same key is under way it
+    /// is [`ApiError::InFlight`].
     pub(crate) async fn apply(
         &self,
-        cx: Context,
+        request: impl Into<ChangeRequest>,
         changes: Vec<Change>,
         atomic: bool,
-    ) -> Result<Applied, StoreError> {
-        self.store.apply(cx, changes, atomic).await
+    ) -> Result<Applied, ApiError> {
+        let ChangeRequest { cx, info } = request.into();
+        let Some(key) = &cx.idempotency else {
+            return Ok(self.store.apply(cx, changes, atomic).await?);
+        };
+        let held = self.in_flight.hold(cx.account, key).ok_or(ApiError::InFlight)?;
+        let store = Arc::clone(&self.store);
+        // A task of its own, which ends when the store has answered: a caller that goes away and
+        // asks again is not to meet its own change half done, nor to queue up behind it for ever.
+        let call = tokio::spawn(async move {
+            let applied = store.apply(cx, changes, atomic).await;
+            drop(held);
+            applied
+        });
+        let applied = call.await.map_err(|error| {
+            tracing::error!(%error, "a keyed change was not done");
+            ApiError::Internal
+        })??;
+        if let Some(info) = info.filter(|_| applied.replayed) {
+            info.note_replay();
+        }
+        Ok(applied)
     }
 
     /// Notes that a key was used, without making the request wait for it.

@@ -19,11 +19,13 @@ pub(crate) mod tcp;
 
 mod auth;
 mod concurrency;
+mod conditional;
 mod conflicts;
 mod connections;
 mod create;
 mod errors;
 mod fixtures;
+mod idempotency;
 mod inboxes;
 mod isolation;
 mod keys;
