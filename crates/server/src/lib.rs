@@ -25,6 +25,7 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+mod unread;
 
 pub use error::ApiError;
 pub use settings::Settings;

@@ -11,7 +11,10 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header::ALLOW},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method,
+        header::{ALLOW, CONNECTION},
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -20,7 +23,7 @@ use meishi_contacts::{
     limits::{HEADER_BYTES, HEADERS, REQUEST_ID_BYTES, URI_BYTES},
 };
 
-use crate::{ApiError, App, idempotency::IDEMPOTENCY_REPLAYED};
+use crate::{ApiError, App, idempotency::IDEMPOTENCY_REPLAYED, unread::Read};
 
 /// The header that names a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,6 +57,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
     let info = RequestInfo { request_id, ..RequestInfo::default() };
     request.extensions_mut().insert(info.clone());
+    let (request, read) = watch(request);
     let method = known_method(request.method());
 
     let mut response = match check_head(&request) {
@@ -77,9 +81,14 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, replayed);
     }
 
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && !read.to_its_end() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+
     // The route, never the path: paths and queries hold addresses of people.
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    let status = response.status().as_u16();
+    let status = status.as_u16();
     let elapsed = begun.elapsed();
     let labels = [
         ("method", method.to_owned()),
@@ -101,6 +110,12 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         "request"
     );
     response
+}
+
+fn watch(request: Request) -> (Request, Read) {
+    let (parts, body) = request.into_parts();
+    let (body, read) = Read::watch(body);
+    (Request::from_parts(parts, body), read)
 }
 
 /// The method, if it is one that there is: anybody can invent others, and each would be a series
