@@ -107,6 +107,8 @@ pub const FORM_DEPTH: usize = 32;
 pub const JSON_DEPTH: usize = 127;
 /// Bytes of a caller's own `X-Request-Id`; a longer one is replaced.
 pub const REQUEST_ID_BYTES: usize = 128;
+/// Characters of an `Idempotency-Key`, without its quotes: 400 `malformed_request`.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
 /// Faults that an answer tells of one field with many entries.
 pub const FAULTS_PER_FIELD: usize = 10;
 /// Bytes of one command on the control socket, and of its answer.

@@ -14,7 +14,13 @@ use base64::{
 use meishi_contacts::{AccountId, Actor, KeyId, Role, SecretHash, StoredKey};
 use meishi_store::Context;
 
-use crate::{ApiError, App, account_path::PathAccount, observe::RequestInfo};
+use crate::{
+    ApiError, App,
+    account_path::PathAccount,
+    idempotency::{BodyDigest, Keyed},
+    observe::RequestInfo,
+    state::ChangeRequest,
+};
 
 /// Chatwoot's token header, in the spellings that clients use; letter case does not matter.
 const TOKEN_HEADERS: [&str; 2] = ["api_access_token", "api-access-token"];
@@ -33,22 +39,24 @@ pub struct Caller {
     pub key: KeyId,
     /// What the key may do.
     pub role: Role,
-    /// The request that it made.
-    pub request_id: String,
+    info: RequestInfo,
+    keyed: Option<Keyed>,
 }
 
 impl Caller {
-    /// What a change of this caller's needs from outside.
-    pub fn context(&self, app: &App) -> Context {
-        Context {
+    /// What a change of this caller's needs from outside. `body` is the body that asks for it, or
+    /// [`NoBody`](crate::idempotency::NoBody).
+    pub fn context(&self, app: &App, body: impl Into<BodyDigest>) -> ChangeRequest {
+        let cx = Context {
             account: self.account,
             actor: Actor::Key(self.key),
             at: app.clock.now(),
-            request_id: self.request_id.clone(),
+            request_id: self.info.request_id.clone(),
             seed: app.rng.seed(),
             precondition: None,
-            idempotency: None,
-        }
+            idempotency: self.keyed.as_ref().map(|keyed| keyed.with(self.key, body.into())),
+        };
+        ChangeRequest { cx, info: Some(self.info.clone()) }
     }
 }
 
@@ -66,7 +74,7 @@ macro_rules! permission {
                 if caller.role < $role {
                     return Err(ApiError::Forbidden);
                 }
-                Ok(Self(caller))
+                Ok(Self(Caller { keyed: Keyed::read(parts)?, ..caller }))
             }
         }
     };
@@ -122,7 +130,8 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
         account: stored.account,
         key: stored.key.id,
         role: stored.key.role,
-        request_id: info.map(|info| info.request_id.clone()).unwrap_or_default(),
+        info: info.cloned().unwrap_or_default(),
+        keyed: None,
     })
 }
 

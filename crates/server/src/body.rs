@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, Method, header},
 };
@@ -14,7 +14,7 @@ use meishi_contacts::{
 };
 use serde_json::{Map, Value};
 
-use crate::{ApiError, form};
+use crate::{ApiError, form, idempotency::BodyDigest};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -27,6 +27,13 @@ pub struct Fields {
     pub members: Map<String, Value>,
     /// The body was sent as `application/merge-patch+json` (RFC 7396).
     pub merge_patch: bool,
+    digest: BodyDigest,
+}
+
+impl From<&Fields> for BodyDigest {
+    fn from(fields: &Fields) -> Self {
+        fields.digest
+    }
 }
 
 impl<S: Sync> FromRequest<S> for Fields {
@@ -37,8 +44,10 @@ impl<S: Sync> FromRequest<S> for Fields {
         if is_encoded(request.headers()) {
             return Err(unsupported(request.method()));
         }
-        let body = read(request, BODY_BYTES, BODY_TIMEOUT).await?;
-        Self::parse(&body, media_type)
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body, BODY_BYTES, BODY_TIMEOUT).await?;
+        let digest = BodyDigest::of(&parts.headers, media_type.essence(), &body);
+        Ok(Self { digest, ..Self::parse(&body, media_type)? })
     }
 }
 
@@ -46,7 +55,7 @@ impl Fields {
     fn parse(body: &[u8], media_type: MediaType) -> Result<Self, ApiError> {
         let merge_patch = media_type == MediaType::MergePatch;
         if body.trim_ascii().is_empty() {
-            return Ok(Self { members: Map::new(), merge_patch });
+            return Ok(Self { merge_patch, ..Self::default() });
         }
         // curl without -H says that its JSON is a form.
         let is_form = media_type == MediaType::Form && !body.trim_ascii_start().starts_with(b"{");
@@ -57,7 +66,7 @@ impl Fields {
             json::parse(body).map_err(ApiError::MalformedJson)?
         };
         match value {
-            Value::Object(members) => Ok(Self { members, merge_patch }),
+            Value::Object(members) => Ok(Self { members, merge_patch, ..Self::default() }),
             _ => Err(ApiError::MalformedRequest("The body must be a JSON object".into())),
         }
     }
@@ -68,6 +77,16 @@ enum MediaType {
     Json,
     Form,
     MergePatch,
+}
+
+impl MediaType {
+    const fn essence(self) -> &'static str {
+        match self {
+            Self::Json => JSON,
+            Self::Form => FORM,
+            Self::MergePatch => MERGE_PATCH,
+        }
+    }
 }
 
 fn media_type(headers: &HeaderMap, method: &Method) -> Result<MediaType, ApiError> {
@@ -106,14 +125,19 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(request: Request, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, ApiError> {
     // A length that is told is judged before the first byte is read.
-    let told = request.headers().get(header::CONTENT_LENGTH);
+    let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if told.is_some_and(|length| length > limit) {
         return Err(ApiError::BodyTooLarge);
     }
-    let body = Limited::new(request.into_body(), limit);
+    let body = Limited::new(body, limit);
     match tokio::time::timeout(time, body.collect()).await {
         Err(_) => Err(ApiError::Timeout),
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -53,6 +53,8 @@ pub enum ApiError {
     AmbiguousMatch(Vec<(IdentityKind, ContactId)>),
     /// Later changes stand in the way of undoing an event.
     RevertConflict(Vec<FieldChange>),
+    /// A call with the same idempotency key is under way.
+    InFlight,
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -102,6 +104,7 @@ impl ApiError {
             Self::HasContacts { .. } => (StatusCode::CONFLICT, "has_contacts"),
             Self::AmbiguousMatch(_) => (StatusCode::CONFLICT, "ambiguous_match"),
             Self::RevertConflict(_) => (StatusCode::CONFLICT, "revert_conflict"),
+            Self::InFlight => (StatusCode::CONFLICT, "in_flight"),
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -143,6 +146,7 @@ impl ApiError {
                     fields.iter().map(|change| change.path().pointer()).collect();
                 format!("Later changes stand in the way: {}", fields.join(", "))
             }
+            Self::InFlight => "A request with this idempotency key is under way".into(),
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)
             }
@@ -242,7 +246,9 @@ impl ApiError {
             Self::RateLimited { retry_after, .. } => {
                 vec![(header::RETRY_AFTER, (*retry_after).into())]
             }
-            Self::Busy | Self::Unavailable => vec![(header::RETRY_AFTER, fixed("1"))],
+            Self::InFlight | Self::Busy | Self::Unavailable => {
+                vec![(header::RETRY_AFTER, fixed("1"))]
+            }
             // What is left of the request cannot be told from a next one.
             Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
             _ => Vec::new(),

@@ -10,12 +10,13 @@ pub mod account_path;
 pub mod api;
 pub mod auth;
 pub mod body;
+pub mod conditional;
 pub mod control;
-
 pub mod directory;
 pub mod egress;
 pub mod error;
 pub mod form;
+pub mod idempotency;
 pub mod metrics;
 pub mod network;
 pub mod observe;
@@ -27,6 +28,7 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+mod unread;
 pub mod webhooks;
 
 pub use error::ApiError;

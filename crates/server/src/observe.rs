@@ -2,13 +2,19 @@
 //! metrics, and the bodies of errors.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method,
+        header::{ALLOW, CONNECTION},
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,14 +25,16 @@ use meishi_contacts::{
 
 use crate::{
     ApiError, App,
+    idempotency::IDEMPOTENCY_REPLAYED,
     rate_limit::{self, Standing},
+    unread::Read,
 };
 
 /// The header that names a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known of a request while it is on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestInfo {
     /// The request's id: the caller's own if it is sane, else a fresh one.
     pub request_id: String,
@@ -38,6 +46,7 @@ pub struct RequestInfo {
 struct Noted {
     caller: OnceLock<(AccountId, KeyId)>,
     limits: Mutex<Vec<Standing>>,
+    replayed: AtomicBool,
 }
 
 impl RequestInfo {
@@ -51,6 +60,11 @@ impl RequestInfo {
     pub(crate) fn note_limit(&self, standing: Standing) {
         self.noted.limits.lock().unwrap_or_else(PoisonError::into_inner).push(standing);
     }
+
+    /// Notes that the answer is the one that the request was given before.
+    pub fn note_replay(&self) {
+        self.noted.replayed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The layer around the router.
@@ -60,6 +74,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         .unwrap_or_else(|| app.rng.seed().uuid("request id", 0).to_string());
     let info = RequestInfo { request_id, noted: Arc::default() };
     request.extensions_mut().insert(info.clone());
+    let (request, read) = watch(request);
     let method = known_method(request.method());
 
     let mut response = match check_head(&request) {
@@ -69,10 +84,10 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
 
     let matched = response.extensions_mut().remove::<MatchedPath>();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        let allow = response.headers_mut().remove(ALLOW);
         response = error.render(&info.request_id);
         if let Some(allow) = allow {
-            response.headers_mut().insert(axum::http::header::ALLOW, allow);
+            response.headers_mut().insert(ALLOW, allow);
         }
     }
     if let Ok(value) = HeaderValue::from_str(&info.request_id) {
@@ -82,10 +97,19 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         let limits = info.noted.limits.lock().unwrap_or_else(PoisonError::into_inner);
         rate_limit::tell(&limits, response.headers_mut());
     }
+    if info.noted.replayed.load(Ordering::Relaxed) {
+        let replayed = HeaderValue::from_static("true");
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, replayed);
+    }
+
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && !read.to_its_end() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 
     // The route, never the path: paths and queries hold addresses of people.
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    let status = response.status().as_u16();
+    let status = status.as_u16();
     let elapsed = begun.elapsed();
     let labels = [
         ("method", method.to_owned()),
@@ -107,6 +131,12 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         "request"
     );
     response
+}
+
+fn watch(request: Request) -> (Request, Read) {
+    let (parts, body) = request.into_parts();
+    let (body, read) = Read::watch(body);
+    (Request::from_parts(parts, body), read)
 }
 
 /// The method, if it is one that there is: anybody can invent others, and each would be a series

@@ -3,6 +3,8 @@
 //! The types here say what a caller *should* send; what Meishi also takes is in
 //! `livedesk-wire.md` 9.1. Committed as `openapi.json`; a test fails when that is stale.
 
+mod headers;
+
 use axum::http::StatusCode;
 use meishi_contacts::{
     ContactId, Fault,
@@ -43,6 +45,7 @@ use crate::{ApiError, rate_limit::Limited, webhooks};
     components(schemas(
         ErrorBody,
         FieldsError,
+        headers::VersionMismatch,
         webhooks::ContactMessage,
         webhooks::ErasedMessage,
         webhooks::ChatwootContact,
@@ -324,22 +327,22 @@ pub struct RotateKey {
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     webhooks::describe(document);
     let (shared, probes) = (shared_errors(), probe_errors());
-    let operations =
-        document.paths.paths.iter_mut().flat_map(|(path, item)| {
-            operations(item).map(move |operation| (path.clone(), operation))
-        });
-    for (path, operation) in operations {
+    let operations = document.paths.paths.iter_mut().flat_map(|(path, item)| {
+        operations(item).map(move |(method, operation)| (method, path.clone(), operation))
+    });
+    for (method, path, operation) in operations {
         let mut errors = &probes;
         if path.starts_with("/api/v2/") {
             errors = &shared;
             let alternatives = ["basic", "bearer", "token"];
             let requirement = |name| SecurityRequirement::new(name, Vec::<String>::new());
             operation.security = Some(alternatives.map(requirement).into());
+            headers::add(method, &path, operation);
         }
         for (error, description) in errors {
             let status = error.status().as_u16().to_string();
             let known = operation.responses.responses.entry(status);
-            known.or_insert_with(|| RefOr::T(error_response(error, description)));
+            known.or_insert_with(|| RefOr::T(error_response(error, schema_of(error), description)));
         }
         add_samples(operation);
     }
@@ -379,9 +382,14 @@ fn probe_errors() -> Vec<(ApiError, &'static str)> {
     ]
 }
 
-fn error_response(error: &ApiError, description: &str) -> Response {
+/// The schema of an error that has no members of its own.
+fn schema_of(error: &ApiError) -> &'static str {
     let is_of_fields = error.status() == StatusCode::UNPROCESSABLE_ENTITY;
-    let schema = Ref::from_schema_name(if is_of_fields { "FieldsError" } else { "Error" });
+    if is_of_fields { "FieldsError" } else { "Error" }
+}
+
+fn error_response(error: &ApiError, schema: &str, description: &str) -> Response {
+    let schema = Ref::from_schema_name(schema);
     let mut content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(schema)));
     content.example = Some(error.body("3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11").into());
     let mut response =
@@ -421,8 +429,15 @@ fn add_samples(operation: &mut Operation) {
     }
 }
 
-fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
+fn operations(
+    item: &mut utoipa::openapi::PathItem,
+) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let of = [
+        ("GET", &mut item.get),
+        ("POST", &mut item.post),
+        ("PUT", &mut item.put),
+        ("PATCH", &mut item.patch),
+        ("DELETE", &mut item.delete),
+    ];
+    of.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }

@@ -6,9 +6,12 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::{Applied, Change, Context, Store, StoreError};
+use meishi_store::{Applied, Change, Context, Store};
 
-use crate::{Settings, directory::Directory, rate_limit::RateLimits, rng::Rng};
+use crate::{
+    ApiError, Settings, conditional::IfMatch, directory::Directory, idempotency::InFlight,
+    observe::RequestInfo, rate_limit::RateLimits, rng::Rng,
+};
 
 /// A key's last use is written once in this time at most.
 const TOUCH_MILLIS: i64 = 60_000;
@@ -32,6 +35,31 @@ pub struct Parts {
     /// How often somebody may call.
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
+    in_flight: InFlight,
+}
+
+/// What changes are asked for with.
+#[derive(Debug, Clone)]
+pub struct ChangeRequest {
+    /// What the store is told.
+    pub cx: Context,
+    /// The request, where it is one over HTTP; learns that its answer is a replay.
+    pub(crate) info: Option<RequestInfo>,
+}
+
+impl ChangeRequest {
+    /// The same, on the condition that the contact has a version that the caller named.
+    #[must_use]
+    pub(crate) fn only_if(mut self, condition: IfMatch) -> Self {
+        self.cx.precondition = condition.0;
+        self
+    }
+}
+
+impl From<Context> for ChangeRequest {
+    fn from(cx: Context) -> Self {
+        Self { cx, info: None }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -53,17 +81,49 @@ impl App {
         let directory = Directory::new(Arc::clone(&store));
         let rate_limits = RateLimits::new(&settings.rate_limits);
         let touched = Mutex::default();
-        Self(Arc::new(Parts { store, directory, clock, rng, settings, rate_limits, touched }))
+        let in_flight = InFlight::default();
+        Self(Arc::new(Parts {
+            store,
+            directory,
+            clock,
+            rng,
+            settings,
+            rate_limits,
+            touched,
+            in_flight,
+        }))
     }
 
-    /// Does changes ([`Store::apply`]). The only way by which the service makes any.
+    /// Does changes ([`Store::apply`]). The only way by which the service makes any, and once a
+    /// request: its idempotency key names one call. While a call with the same key is under way it
+    /// is [`ApiError::InFlight`].
     pub(crate) async fn apply(
         &self,
-        cx: Context,
+        request: impl Into<ChangeRequest>,
         changes: Vec<Change>,
         atomic: bool,
-    ) -> Result<Applied, StoreError> {
-        self.store.apply(cx, changes, atomic).await
+    ) -> Result<Applied, ApiError> {
+        let ChangeRequest { cx, info } = request.into();
+        let Some(key) = &cx.idempotency else {
+            return Ok(self.store.apply(cx, changes, atomic).await?);
+        };
+        let held = self.in_flight.hold(cx.account, key).ok_or(ApiError::InFlight)?;
+        let store = Arc::clone(&self.store);
+        // A task of its own, which ends when the store has answered: a caller that goes away and
+        // asks again is not to meet its own change half done, nor to queue up behind it for ever.
+        let call = tokio::spawn(async move {
+            let applied = store.apply(cx, changes, atomic).await;
+            drop(held);
+            applied
+        });
+        let applied = call.await.map_err(|error| {
+            tracing::error!(%error, "a keyed change was not done");
+            ApiError::Internal
+        })??;
+        if let Some(info) = info.filter(|_| applied.replayed) {
+            info.note_replay();
+        }
+        Ok(applied)
     }
 
     /// Notes that a key was used, without making the request wait for it.

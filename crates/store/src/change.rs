@@ -270,7 +270,7 @@ pub enum ChangeError {
     Faults(Vec<Fault>),
     /// There is no such thing in this account.
     NotFound(Missing),
-    /// The contact has another version than the precondition names.
+    /// The contact has none of the versions that the precondition names.
     Stale {
         /// The version that it has.
         current: Version,

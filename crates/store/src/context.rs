@@ -15,10 +15,27 @@ pub struct Context {
     pub request_id: String,
     /// Where random values come from.
     pub seed: Seed,
-    /// The version that the contact must have (`If-Match`).
-    pub precondition: Option<Version>,
+    /// The versions that the contact may have (`If-Match`); any when absent.
+    pub precondition: Option<Precondition>,
     /// Makes the call repeatable.
     pub idempotency: Option<Idempotency>,
+}
+
+/// The versions of which a contact must have one for a change of it to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precondition(pub Vec<Version>);
+
+impl Precondition {
+    /// Whether a contact of that version may be changed.
+    pub fn allows(&self, version: Version) -> bool {
+        self.0.contains(&version)
+    }
+}
+
+impl From<Version> for Precondition {
+    fn from(version: Version) -> Self {
+        Self(vec![version])
+    }
 }
 
 /// A caller's key for one call, and what the call was.

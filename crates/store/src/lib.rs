@@ -36,7 +36,7 @@ pub use crate::{
         Applied, Change, ChangeError, ContactInbox, ContactRecord, ErasureReceipt, Missing,
         Outcome, Redelivery, Upserted,
     },
-    context::{Context, Idempotency, Include, NewAccount},
+    context::{Context, Idempotency, Include, NewAccount, Precondition},
     delivery::{
         Attempt, Delivery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Settlement,
         WebhookHealth,

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use ureq::{
     Agent, Body,
-    http::{Request, Response},
+    http::{Request, Response, request},
 };
 
 use crate::running::PATIENCE;
@@ -84,6 +84,22 @@ impl Client {
         Ok((status, value))
     }
 
+    /// Posts under an idempotency key, or tells why there was no whole answer: the status, whether
+    /// the answer says that it was given before, and the body.
+    pub(crate) fn try_keyed(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Result<(u16, bool, Value), ureq::Error> {
+        let request = self.request("POST", path, "test").header("Idempotency-Key", key);
+        let mut response = self.agent.run(request.body(body.to_string())?)?;
+        let is_replay = response.headers().get("idempotency-replayed").is_some();
+        let text = response.body_mut().read_to_string()?;
+        let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
+        Ok((response.status().as_u16(), is_replay, value))
+    }
+
     fn send(
         &self,
         method: &str,
@@ -91,13 +107,17 @@ impl Client {
         request_id: &str,
         body: Option<&Value>,
     ) -> Result<Response<Body>, ureq::Error> {
-        let request = Request::builder()
+        let request = self.request(method, path, request_id);
+        self.agent.run(request.body(body.map(Value::to_string).unwrap_or_default())?)
+    }
+
+    fn request(&self, method: &str, path: &str, request_id: &str) -> request::Builder {
+        Request::builder()
             .method(method)
             .uri(format!("{}/api/v2/accounts/{path}", self.base))
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/json")
-            .header("X-Request-Id", request_id);
-        self.agent.run(request.body(body.map(Value::to_string).unwrap_or_default())?)
+            .header("X-Request-Id", request_id)
     }
 
     /// Calls in vain: the status, when to try again, and the code of the error.

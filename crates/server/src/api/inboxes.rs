@@ -14,6 +14,7 @@ use crate::{
     ApiError, App,
     auth::{Administrator, Reader},
     body::Fields,
+    idempotency::NoBody,
     openapi::{CreateInbox, Empty, ListMeta, UpdateInbox},
     params::{Params, PathId},
 };
@@ -109,7 +110,7 @@ pub async fn create(
         return Err(faults.into());
     };
     let change = Change::CreateInbox(NewInbox { id, name, channel_type });
-    match apply_one(&app, caller.context(&app), change).await? {
+    match apply_one(&app, caller.context(&app, &body), change).await? {
         Outcome::InboxCreated(inbox) => Ok(Json(InboxAnswer { payload: inbox.into() })),
         other => Err(unexpected(&other)),
     }
@@ -142,7 +143,7 @@ pub async fn update(
         return Err(faults.into());
     }
     let change = Change::UpdateInbox { id, patch: InboxPatch { name } };
-    match apply_one(&app, caller.context(&app), change).await? {
+    match apply_one(&app, caller.context(&app, &body), change).await? {
         Outcome::InboxUpdated(inbox) => Ok(Json(InboxAnswer { payload: inbox.into() })),
         other => Err(unexpected(&other)),
     }
@@ -173,7 +174,7 @@ pub async fn delete(
     params: Params,
 ) -> Result<Json<Empty>, ApiError> {
     let change = Change::DeleteInbox { id, force: params.is_on("force") };
-    match apply_one(&app, caller.context(&app), change).await? {
+    match apply_one(&app, caller.context(&app, NoBody), change).await? {
         Outcome::InboxDeleted => Ok(Json(Empty {})),
         other => Err(unexpected(&other)),
     }

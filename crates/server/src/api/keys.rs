@@ -11,11 +11,15 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{apply_one, livedesk::contacts::integer, name, parse_rfc3339, rfc3339, unexpected};
+use super::{
+    apply_one, apply_or_replay, livedesk::contacts::integer, name, parse_rfc3339, rfc3339,
+    unexpected,
+};
 use crate::{
     ApiError, App,
     auth::Administrator,
     body::Fields,
+    idempotency::NoBody,
     openapi::{CreateKey, Empty, ListMeta, RotateKey, UpdateKey},
     params::PathId,
 };
@@ -74,12 +78,36 @@ impl KeyView {
 /// A key, as the answer to a call.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyAnswer {
+    /// Only where a secret was to be shown and is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = KeyMeta, required = false)]
+    meta: Option<KeyMeta>,
     payload: KeyView,
 }
 
+/// What there is to say of a key's answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyMeta {
+    /// Why there is no `api_secret`: the answer is a repeat (`Idempotency-Replayed`), and the
+    /// secret was in the first one alone.
+    #[schema(value_type = String, example = "shown once, in the first answer; rotate the key for a new one")]
+    secret: &'static str,
+}
+
 impl KeyAnswer {
-    fn new(key: ApiKey, api_secret: Option<String>) -> Json<Self> {
-        Json(Self { payload: KeyView::new(key, api_secret) })
+    fn new(key: ApiKey) -> Json<Self> {
+        Json(Self { meta: None, payload: KeyView::new(key, None) })
+    }
+
+    /// Shows a key with the secret that it was just given. A repeat made no secret, and nobody
+    /// knows the one that the first call made.
+    fn with_secret(key: ApiKey, credential: Credential, replayed: bool) -> Json<Self> {
+        if !replayed {
+            let payload = KeyView::new(key, Some(credential.api_secret));
+            return Json(Self { meta: None, payload });
+        }
+        let secret = "shown once, in the first answer; rotate the key for a new one";
+        Json(Self { meta: Some(KeyMeta { secret }), payload: KeyView::new(key, None) })
     }
 }
 
@@ -139,12 +167,14 @@ pub async fn create(
     let (Some(name), Some(role), true) = (name, role, faults.is_empty()) else {
         return Err(faults.into());
     };
-    let cx = caller.context(&app);
-    let credential = Credential::from_seed(&cx.seed);
+    let request = caller.context(&app, &body);
+    let credential = Credential::from_seed(&request.cx.seed);
     let change = Change::CreateKey(credential.key(name, role, expires_at));
-    match apply_one(&app, cx, change).await? {
-        Outcome::KeyCreated(key) => Ok(KeyAnswer::new(key, Some(credential.api_secret))),
-        other => Err(unexpected(&other)),
+    match apply_or_replay(&app, request, change).await? {
+        (Outcome::KeyCreated(key), replayed) => {
+            Ok(KeyAnswer::with_secret(key, credential, replayed))
+        }
+        (other, _) => Err(unexpected(&other)),
     }
 }
 
@@ -174,8 +204,9 @@ pub async fn update(
         expires_at: expires_at(&body, &mut faults),
     };
     known_or(&app, &caller, id, faults).await?;
-    match apply_one(&app, caller.context(&app), Change::UpdateKey { id, patch }).await? {
-        Outcome::KeyUpdated(key) => Ok(KeyAnswer::new(key, None)),
+    let request = caller.context(&app, &body);
+    match apply_one(&app, request, Change::UpdateKey { id, patch }).await? {
+        Outcome::KeyUpdated(key) => Ok(KeyAnswer::new(key)),
         other => Err(unexpected(&other)),
     }
 }
@@ -205,13 +236,15 @@ pub async fn rotate(
     let mut faults = Vec::new();
     let overlap_seconds = overlap(&body, &mut faults);
     known_or(&app, &caller, id, faults).await?;
-    let cx = caller.context(&app);
-    let credential = Credential::from_seed(&cx.seed);
+    let request = caller.context(&app, &body);
+    let credential = Credential::from_seed(&request.cx.seed);
     let secret_hash = credential.secret_hash();
     let change = Change::RotateKey { id, secret_hash, overlap_seconds };
-    match apply_one(&app, cx, change).await? {
-        Outcome::KeyRotated(key) => Ok(KeyAnswer::new(key, Some(credential.api_secret))),
-        other => Err(unexpected(&other)),
+    match apply_or_replay(&app, request, change).await? {
+        (Outcome::KeyRotated(key), replayed) => {
+            Ok(KeyAnswer::with_secret(key, credential, replayed))
+        }
+        (other, _) => Err(unexpected(&other)),
     }
 }
 
@@ -231,7 +264,8 @@ pub async fn revoke(
     State(app): State<App>,
     PathId(id): PathId<KeyId>,
 ) -> Result<Json<Empty>, ApiError> {
-    match apply_one(&app, caller.context(&app), Change::RevokeKey { id }).await? {
+    let request = caller.context(&app, NoBody);
+    match apply_one(&app, request, Change::RevokeKey { id }).await? {
         Outcome::KeyRevoked => Ok(Json(Empty {})),
         other => Err(unexpected(&other)),
     }

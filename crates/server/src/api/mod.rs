@@ -6,16 +6,32 @@ pub mod keys;
 pub mod livedesk;
 
 use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
-use meishi_store::{Applied, Change, ChangeError, Context, Outcome, StoreError};
+use meishi_store::{Applied, Change, Outcome, StoreError};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, App};
+use crate::{ApiError, App, state::ChangeRequest};
 
 /// Does one change.
-pub(crate) async fn apply_one(app: &App, cx: Context, change: Change) -> Result<Outcome, ApiError> {
-    let Applied { results, .. } = app.apply(cx, vec![change], false).await?;
+pub(crate) async fn apply_one(
+    app: &App,
+    request: impl Into<ChangeRequest>,
+    change: Change,
+) -> Result<Outcome, ApiError> {
+    let (outcome, _) = apply_or_replay(app, request, change).await?;
+    Ok(outcome)
+}
+
+/// Does one change, and tells whether it had been done before under its idempotency key: for what
+/// is shown only once.
+pub(crate) async fn apply_or_replay(
+    app: &App,
+    request: impl Into<ChangeRequest>,
+    change: Change,
+) -> Result<(Outcome, bool), ApiError> {
+    let Applied { results, replayed } = app.apply(request, vec![change], false).await?;
     match results.into_iter().next() {
-        Some(result) => result.map_err(|error: ChangeError| error.into()),
+        Some(Ok(outcome)) => Ok((outcome, replayed)),
+        Some(Err(error)) => Err(error.into()),
         None => Err(StoreError::Internal("a change has no result".into()).into()),
     }
 }

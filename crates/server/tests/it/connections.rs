@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use meishi_contacts::limits::{BODY_TIMEOUT, DRAIN_TIMEOUT, HEADER_TIMEOUT, WRITE_TIMEOUT};
+use meishi_contacts::{
+    Role,
+    limits::{BODY_TIMEOUT, DRAIN_TIMEOUT, HEADER_TIMEOUT, WRITE_TIMEOUT},
+};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -165,6 +168,37 @@ async fn a_body_that_says_it_is_too_large_is_refused_at_once() {
     let answer = connection.answer().await.unwrap();
     assert_eq!((answer.status, answer.code()), (413, "body_too_large"));
     assert!(connection.answer().await.is_none(), "the connection is closed");
+}
+
+#[tokio::test]
+async fn a_refusal_before_the_body_is_read_says_that_the_connection_ends() {
+    let app = TestApp::start().await;
+    let (anna, reader) = (app.administrator().await, app.key(Role::ReadOnly).await);
+    let server = TcpServer::start(&app).await;
+    let stranger = app.client(&anna.api_key, "wrong");
+    for (client, code) in [(&reader, "forbidden"), (&stranger, "unauthenticated")] {
+        let mut connection = server.connect().await;
+        connection.send(create(client, "{\"inbox", 100)).await;
+        let answer = connection.answer().await.unwrap();
+        assert_eq!((answer.code(), answer.header("connection")), (code, Some("close")));
+        assert!(connection.answer().await.is_none(), "the connection is closed");
+    }
+    // Who was to be asked for the body never sends it.
+    let mut connection = server.connect().await;
+    connection.send(ask(&reader, 100)).await;
+    let answer = connection.answer().await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
+
+    // A refusal of what was read, or without a body, leaves the connection as it is.
+    let mut connection = server.connect().await;
+    connection.send(create(&anna, "{}", 2)).await;
+    connection.send(create(&anna, "nonsense", 8)).await;
+    connection.send(format!("DELETE {CONTACTS}/1 HTTP/1.1\r\n{}\r\n", headers(&reader))).await;
+    connection.send(create(&anna, "{\"inbox_id\":1}", 14)).await;
+    for status in [422, 400, 403, 200] {
+        let answer = connection.answer().await.unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (status, None));
+    }
 }
 
 #[tokio::test]

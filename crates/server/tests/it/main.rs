@@ -20,12 +20,14 @@ pub(crate) mod tcp;
 
 mod auth;
 mod concurrency;
+mod conditional;
 mod conflicts;
 mod connections;
 mod create;
 mod egress;
 mod errors;
 mod fixtures;
+mod idempotency;
 mod inboxes;
 mod isolation;
 mod keys;

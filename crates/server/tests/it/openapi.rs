@@ -291,6 +291,53 @@ async fn full_and_empty_contacts_conflicts_and_full_channels_are_documented() {
     assert_documented(&document, "DELETE", "/api/v2/accounts/inboxes/{id}", &kept);
 }
 
+#[tokio::test]
+async fn repeats_and_conditions_are_documented() {
+    let app = TestApp::start().await;
+    let document = document();
+    let anna = app.administrator().await;
+    for (method, path, operation) in operations(&document) {
+        if !routes::has_account(&path) {
+            continue;
+        }
+        let body = routes::body(&method, &path, app.inbox);
+        let send = async |subjects: Subjects, header: &str, value: &str| {
+            let call = anna.call(&method, subjects.fill(&path)).header(header, value);
+            let call = if body.is_null() { call } else { call.json(&body) };
+            call.send().await
+        };
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let takes = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
+
+        let subjects = Subjects::make(&anna, "subject").await;
+        let mut answers = vec![send(subjects, "if-match", "\"9\"").await];
+        assert_eq!(takes("If-Match"), answers[0].status == 412, "{method} {path}");
+        let subjects = Subjects::make(&anna, "subject").await;
+        for _ in 0..2 {
+            answers.push(send(subjects, "idempotency-key", "key").await.ok());
+        }
+        let replayed = answers[2].header("idempotency-replayed").is_some();
+        assert_eq!(takes("Idempotency-Key"), replayed, "{method} {path}");
+        assert_eq!(takes("Idempotency-Key"), method != "GET", "{method} {path}");
+        for answer in &answers {
+            assert_documented(&document, &method, &path, answer);
+        }
+        let headers = &operation["responses"]["200"]["headers"];
+        for name in ["ETag", "Idempotency-Replayed"] {
+            let is_there = answers[2].header(name).is_some();
+            assert_eq!(!headers[name].is_null(), is_there, "{method} {path}: {name}");
+        }
+        let known = send(subjects, "if-none-match", "*").await;
+        assert_eq!(takes("If-None-Match"), known.status == 304, "{method} {path}");
+        assert_eq!(!operation["responses"]["304"].is_null(), known.status == 304);
+        if method != "GET" {
+            let schema = &operation["responses"]["409"]["content"]["application/json"]["schema"];
+            let in_flight = json!({ "error": "x", "code": "in_flight", "request_id": "r" });
+            assert_eq!(check(&document, schema, &in_flight, "body"), Ok(()), "{method} {path}");
+        }
+    }
+}
+
 #[test]
 fn the_check_of_documented_members_finds_what_it_is_for() {
     let document = document();

@@ -99,12 +99,12 @@ pub(super) fn delete(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, Chan
     Ok(Outcome::ContactDeleted)
 }
 
-/// The contact of a change, if it is there and has the version that the caller expects.
+/// The contact of a change, if it is there and has a version that the caller expects.
 pub(super) fn expect<'a>(step: &'a Step<'_>, id: ContactId) -> Result<&'a Contact, ChangeError> {
     let stored = step.ledger.contacts.get(&id).ok_or(ChangeError::NotFound(Missing::Contact))?;
     let contact = &stored.contact;
     let current = contact.version;
-    if step.cx.precondition.is_some_and(|expected| expected != current) {
+    if step.cx.precondition.as_ref().is_some_and(|expected| !expected.allows(current)) {
         return Err(ChangeError::Stale { current });
     }
     Ok(contact)

@@ -4,14 +4,16 @@
 //! `world.rs` is what a client believes, `writer.rs` the client, `round.rs` lets clients write and
 //! kills. `record.rs` reads what the tables of a database hold, `replay.rs` folds its events,
 //! `check.rs` compares all of them. The tests with one server are here, those with
-//! two on one PostgreSQL in `pair.rs` and, where one is not killed but frozen, `frozen.rs`. `MEISHI_CRASH_ROUNDS` and `MEISHI_CRASH_SEED` make a run
-//! longer or another one.
+//! two on one PostgreSQL in `pair.rs` and, where one is not killed but frozen, `frozen.rs`; `keyed.rs`
+//! repeats what was not answered. `MEISHI_CRASH_ROUNDS` and `MEISHI_CRASH_SEED` make a run longer or
+//! another one.
 //!
 //! What a killed process leaves is what the system took from it: a power cut, which also loses what
 //! was not synced, is not tried here.
 
 mod check;
 mod frozen;
+mod keyed;
 mod pair;
 mod record;
 mod replay;

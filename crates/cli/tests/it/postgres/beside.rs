@@ -82,3 +82,27 @@ fn what_one_server_wrote_the_other_finds_with_its_next_search() {
         assert_eq!(writes.list(&format!("q=new{number}@x.test")).0, 1);
     }
 }
+
+#[test]
+fn of_one_key_at_two_servers_one_does_the_work_and_the_other_waits_for_it() {
+    let place = Place::on(Cluster::shared());
+    let credential = place.init();
+    let servers = [place.serve(&[]), place.serve(&[])];
+    let clients = servers.each_ref().map(|server| server.client(&credential));
+    for number in 0..40 {
+        let key = format!("key-{number}");
+        let body = json!({ "inbox_id": credential.inbox, "name": key });
+        let answers = thread::scope(|scope| {
+            let calls = clients.each_ref().map(|client| {
+                let (key, body) = (&key, &body);
+                scope.spawn(move || client.try_keyed("contacts", key, body).unwrap())
+            });
+            calls.map(|call| call.join().unwrap())
+        });
+        let [one, other] = answers;
+        assert_eq!((one.0, other.0), (200, 200), "{} {}", one.2, other.2);
+        assert!(one.1 != other.1, "one is a replay of the other");
+        assert_eq!(one.2, other.2);
+    }
+    assert_eq!(clients[0].list("").0, 40);
+}

@@ -111,7 +111,7 @@ pub(crate) async fn of_changes_of_one_version_one_succeeds(store: Arc<dyn Store>
     let id = acme.create(blank()).await.contact.id;
     let results = at_once(30, |number| {
         let acme = acme.clone();
-        let cx = Context { precondition: Some(Version::FIRST), ..acme.cx() };
+        let cx = Context { precondition: Some(Version::FIRST.into()), ..acme.cx() };
         async move { acme.change_as(cx, update(id, named(&format!("name {number}")))).await }
     })
     .await;

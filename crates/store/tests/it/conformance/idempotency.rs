@@ -102,7 +102,7 @@ pub(crate) async fn every_kind_of_refusal_reads_back_the_same(store: Arc<dyn Sto
     ];
     for (number, changes) in (0..).zip(cases) {
         let cx = Context {
-            precondition: Some(meishi_contacts::Version(9)),
+            precondition: Some(meishi_contacts::Version(9).into()),
             ..keyed(&acme, "k", number)
         };
         let cx = Context {
@@ -163,7 +163,8 @@ pub(crate) async fn a_repeated_key_creation_makes_no_second_key_and_tells_no_sec
 pub(crate) async fn a_repeat_needs_no_version_and_no_contact_any_more(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let id = acme.create(blank()).await.contact.id;
-    let cx = Context { precondition: Some(meishi_contacts::Version(1)), ..keyed(&acme, "k", 1) };
+    let cx =
+        Context { precondition: Some(meishi_contacts::Version(1).into()), ..keyed(&acme, "k", 1) };
     let first = acme.apply(cx.clone(), vec![delete(id)], true).await;
     let again = acme.apply(cx, vec![delete(id)], true).await;
     assert_eq!(again.results, first.results);

@@ -167,6 +167,7 @@ macro_rules! store_conformance {
             preconditions {
                 a_change_of_another_version_is_stale_and_says_which_it_is,
                 a_change_of_the_right_version_is_made,
+                one_of_several_versions_is_enough_and_none_is_never,
                 a_missing_contact_comes_before_a_version_and_a_version_before_faults,
                 the_second_change_of_a_call_meets_the_version_of_the_first,
                 what_has_no_version_asks_for_none,

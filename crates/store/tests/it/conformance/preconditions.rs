@@ -1,9 +1,9 @@
-//! `Context::precondition`: the version that a contact must have.
+//! `Context::precondition`: the versions that a contact may have.
 
 use std::sync::Arc;
 
 use meishi_contacts::{Fault, Version};
-use meishi_store::{Change, ChangeError, Context, Missing, Outcome, Store};
+use meishi_store::{Change, ChangeError, Context, Missing, Outcome, Precondition, Store};
 
 use super::{
     fields::{blank, create, delete, inbox, named, set_labels, update, with_email},
@@ -11,7 +11,7 @@ use super::{
 };
 
 fn if_match(tenant: &Tenant, version: i64) -> Context {
-    Context { precondition: Some(Version(version)), ..tenant.cx() }
+    Context { precondition: Some(Version(version).into()), ..tenant.cx() }
 }
 
 pub(crate) async fn a_change_of_another_version_is_stale_and_says_which_it_is(
@@ -44,6 +44,22 @@ pub(crate) async fn a_change_of_the_right_version_is_made(store: Arc<dyn Store>)
     acme.change_as(if_match(&acme, 3), update(id, named("Anna"))).await.unwrap();
     let gone = acme.change_as(if_match(&acme, 3), delete(id)).await;
     assert_eq!(gone, Ok(Outcome::ContactDeleted));
+}
+
+pub(crate) async fn one_of_several_versions_is_enough_and_none_is_never(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let id = acme.create(blank()).await.contact.id;
+    let any_of = |versions: &[i64]| {
+        let versions = versions.iter().copied().map(Version).collect();
+        Context { precondition: Some(Precondition(versions)), ..acme.cx() }
+    };
+    for versions in [&[][..], &[2], &[2, 3, 0]] {
+        let refused = acme.change_as(any_of(versions), update(id, named("Anna"))).await;
+        assert_eq!(refused, Err(ChangeError::Stale { current: Version(1) }), "{versions:?}");
+    }
+    acme.change_as(any_of(&[7, 1]), update(id, named("Anna"))).await.unwrap();
+    acme.change_as(any_of(&[2, 1]), set_labels(id, &["vip"])).await.unwrap();
+    acme.change_as(any_of(&[1, 2, 3]), delete(id)).await.unwrap();
 }
 
 pub(crate) async fn a_missing_contact_comes_before_a_version_and_a_version_before_faults(

@@ -61,7 +61,7 @@ pub(crate) async fn carry_out(store: &Arc<dyn Store>, calls: Vec<Call>) {
         let before = (own.last_seq().await, other.last_seq().await);
         let cx = Context {
             at: UnixMillis(NOON.0 + number),
-            precondition: call.precondition.map(Version),
+            precondition: call.precondition.map(|version| Version(version).into()),
             idempotency: call.key.map(|(key, fingerprint)| Idempotency {
                 api_key_id: own.key.id,
                 route: "route".to_owned(),

@@ -195,7 +195,7 @@ impl Pair {
             at: UnixMillis(apply.at.unwrap_or(NOON.0 + offset)),
             request_id: apply.request_id.clone().unwrap_or(format!("request {number}")),
             seed: Seed(Seed([0; 32]).bytes("call", number)),
-            precondition: apply.precondition.map(Version),
+            precondition: apply.precondition.map(|version| Version(version).into()),
             idempotency: apply.idempotency.as_ref().map(|key| Idempotency {
                 api_key_id: key.api_key_id,
                 route: key.route.clone(),

@@ -92,7 +92,7 @@ async fn a_transaction_that_froze_before_its_commit_is_put_out_and_made_anew() {
 async fn a_call_without_events_is_found_by_what_was_kept_of_it() {
     let cuttable = Cuttable::start().await;
     let keyed = || Context {
-        precondition: Some(Version(9)),
+        precondition: Some(Version(9).into()),
         idempotency: Some(Idempotency {
             api_key_id: KeyId(1),
             route: "route".to_owned(),

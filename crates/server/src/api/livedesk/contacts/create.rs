@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::State,
+    http::header::ETAG,
     response::{IntoResponse, Response},
 };
 use meishi_contacts::NewContact;
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     parse,
-    view::{ContactView, InboxView},
+    view::{ContactView, InboxView, represent},
 };
 use crate::{
     ApiError, App,
@@ -72,8 +73,8 @@ pub async fn create(
     let mut fields = parse::fields(&body);
     let link = parse::link(&body, &mut fields.faults);
     let new = NewContact { fields, link };
-    let cx = caller.context(&app);
-    match apply_one(&app, cx, Change::CreateContact(Box::new(new))).await? {
+    let request = caller.context(&app, &body);
+    match apply_one(&app, request, Change::CreateContact(Box::new(new))).await? {
         Outcome::ContactCreated(record) => {
             let link = record.contact_inboxes.first();
             let contact_inbox = Link {
@@ -81,7 +82,8 @@ pub async fn create(
                 source_id: link.map(|link| link.source_id.as_str()),
             };
             let contact = ContactView::new(&record, true);
-            Ok(Json(Created { payload: Payload { contact, contact_inbox } }).into_response())
+            let answer = Json(Created { payload: Payload { contact, contact_inbox } });
+            Ok(([(ETAG, represent(&record, true)?.etag)], answer).into_response())
         }
         other => Err(unexpected(&other)),
     }

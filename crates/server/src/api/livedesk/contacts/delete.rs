@@ -8,6 +8,8 @@ use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
     auth::Agent,
+    conditional::IfMatch,
+    idempotency::NoBody,
     openapi::Empty,
     params::PathId,
 };
@@ -27,8 +29,10 @@ pub async fn delete(
     Agent(caller): Agent,
     State(app): State<App>,
     PathId(id): PathId<ContactId>,
+    condition: IfMatch,
 ) -> Result<Json<Empty>, ApiError> {
-    match apply_one(&app, caller.context(&app), Change::DeleteContact { id }).await? {
+    let request = caller.context(&app, NoBody).only_if(condition);
+    match apply_one(&app, request, Change::DeleteContact { id }).await? {
         Outcome::ContactDeleted => Ok(Json(Empty {})),
         other => Err(unexpected(&other)),
     }

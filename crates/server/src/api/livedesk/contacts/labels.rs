@@ -12,6 +12,7 @@ use crate::{
     api::{apply_one, unexpected},
     auth::{Agent, Reader},
     body::Fields,
+    conditional::IfMatch,
     openapi::SetLabels,
     params::PathId,
 };
@@ -62,6 +63,7 @@ pub async fn set(
     Agent(caller): Agent,
     State(app): State<App>,
     PathId(id): PathId<ContactId>,
+    condition: IfMatch,
     body: Fields,
 ) -> Result<Json<Labels>, ApiError> {
     let labels = match parse::labels(&body) {
@@ -72,7 +74,8 @@ pub async fn set(
             return Err(faults.into());
         }
     };
-    match apply_one(&app, caller.context(&app), Change::SetLabels { id, labels }).await? {
+    let request = caller.context(&app, &body).only_if(condition);
+    match apply_one(&app, request, Change::SetLabels { id, labels }).await? {
         Outcome::LabelsSet(payload) => Ok(Json(Labels { payload })),
         other => Err(unexpected(&other)),
     }

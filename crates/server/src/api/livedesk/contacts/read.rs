@@ -1,17 +1,14 @@
 //! `GET /api/v2/accounts/contacts/:id`.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use meishi_contacts::ContactId;
 use meishi_store::Include;
 
-use super::view::ContactAnswer;
+use super::view::{ContactAnswer, represent};
 use crate::{
     ApiError, App,
     auth::Reader,
+    conditional::IfNoneMatch,
     params::{Params, PathId},
 };
 
@@ -35,9 +32,10 @@ pub async fn read(
     State(app): State<App>,
     PathId(id): PathId<ContactId>,
     params: Params,
+    known: IfNoneMatch,
 ) -> Result<Response, ApiError> {
     let with_inboxes = params.is_on_by_default("include_contact_inboxes");
     let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
     let record = app.store.contact(caller.account, id, include).await?.ok_or(ApiError::NotFound)?;
-    Ok(Json(ContactAnswer::new(&record, with_inboxes)).into_response())
+    Ok(represent(&record, with_inboxes)?.unless(&known))
 }

@@ -1,19 +1,19 @@
 //! `PATCH /api/v2/accounts/contacts/:id` (`livedesk-wire.md` 4.2); `PUT` is the same.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 use meishi_contacts::ContactId;
 use meishi_store::{Change, Outcome};
 
-use super::{parse, view::ContactAnswer};
+use super::{
+    parse,
+    view::{ContactAnswer, represent},
+};
 use crate::{
     ApiError, App,
     api::{apply_one, unexpected},
     auth::Agent,
     body::Fields,
+    conditional::{IfMatch, Representation},
     openapi::UpdateContact,
     params::{Params, PathId},
 };
@@ -49,13 +49,14 @@ pub async fn update(
     State(app): State<App>,
     PathId(id): PathId<ContactId>,
     params: Params,
+    condition: IfMatch,
     body: Fields,
-) -> Result<Response, ApiError> {
+) -> Result<Representation, ApiError> {
     let change = Change::UpdateContact { id, patch: Box::new(parse::fields(&body)) };
-    match apply_one(&app, caller.context(&app), change).await? {
+    let request = caller.context(&app, &body).only_if(condition);
+    match apply_one(&app, request, change).await? {
         Outcome::ContactUpdated(record) => {
-            let include = params.is_on_by_default("include_contact_inboxes");
-            Ok(Json(ContactAnswer::new(&record, include)).into_response())
+            represent(&record, params.is_on_by_default("include_contact_inboxes"))
         }
         other => Err(unexpected(&other)),
     }

@@ -9,6 +9,8 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type},
 };
 
+use crate::{ApiError, conditional::Representation};
+
 /// A contact.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Contact)]
@@ -140,6 +142,15 @@ impl<'a> InboxView<'a> {
     pub fn new(inbox: &'a Inbox) -> Self {
         Self { id: inbox.id.0, name: &inbox.name, channel_type: inbox.channel_type.as_str() }
     }
+}
+
+/// A contact as a GET shows it, with its entity tag. An answer that shows it otherwise bears the
+/// same tag: it is the one of the contact.
+pub(crate) fn represent(
+    record: &ContactRecord,
+    include_inboxes: bool,
+) -> Result<Representation, ApiError> {
+    Representation::new(record.contact.version, &ContactAnswer::new(record, include_inboxes))
 }
 
 /// The answer of a single contact.
