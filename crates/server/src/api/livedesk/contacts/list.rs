@@ -86,6 +86,7 @@ pub async fn list(
         text: params.get("q").and_then(TextQuery::parse),
         labels: labels(&params)?,
         order: order::parse(params.get("sort"), params.get("direction")),
+        after: None,
         slice: Slice { offset: (page - 1).saturating_mul(limit), limit },
     };
     let with_inboxes = params.is_on_by_default("include_contact_inboxes");
