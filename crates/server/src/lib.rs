@@ -11,13 +11,14 @@ pub mod api;
 pub mod auth;
 pub mod body;
 pub mod control;
-
+pub mod cursor;
 pub mod directory;
 pub mod error;
 pub mod form;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+pub mod paging;
 pub mod params;
 pub mod rng;
 pub mod router;

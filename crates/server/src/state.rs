@@ -6,7 +6,8 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::{Applied, Change, Context, Store, StoreError};
+use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
+use tokio::sync::OnceCell;
 
 use crate::{Settings, directory::Directory, rng::Rng};
 
@@ -30,6 +31,7 @@ pub struct Parts {
     /// What the operator set.
     pub settings: Settings,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
+    database: OnceCell<Database>,
 }
 
 impl std::ops::Deref for App {
@@ -49,8 +51,8 @@ impl App {
         settings: Settings,
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
-        let touched = Mutex::default();
-        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched }))
+        let (touched, database) = (Mutex::default(), OnceCell::new());
+        Self(Arc::new(Parts { store, directory, clock, rng, settings, touched, database }))
     }
 
     /// Does changes ([`Store::apply`]). The only way by which the service makes any.
@@ -61,6 +63,11 @@ impl App {
         atomic: bool,
     ) -> Result<Applied, StoreError> {
         self.store.apply(cx, changes, atomic).await
+    }
+
+    /// Which database this is, asked once: a restore takes place while no server runs.
+    pub(crate) async fn database(&self) -> Result<&Database, StoreError> {
+        self.database.get_or_try_init(|| self.store.database()).await
     }
 
     /// Notes that a key was used, without making the request wait for it.
