@@ -6,7 +6,7 @@ use std::{ops::RangeInclusive, time::Duration};
 // Strings of a contact (`livedesk-wire.md` 9.3): 422 `invalid`, "… is too long".
 
 /// Code points in `name`, `first_name`, `last_name`, `email`, `identifier`, `source_id`, a label,
-/// a channel's or a key's name.
+/// a channel's or a key's name. Of attributes, so many are sorted by.
 pub const STRING_CHARS: usize = 255;
 /// Code points in `avatar_url` and `thumbnail`.
 pub const URL_CHARS: usize = 2048;

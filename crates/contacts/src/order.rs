@@ -15,12 +15,15 @@ pub enum SortField {
     LastActivityAt,
     /// Creation time.
     CreatedAt,
-    /// `additional_attributes.company_name`, case-sensitive; contacts without one last both ways.
+    /// `additional_attributes.company_name`, case-sensitive, its first 255 characters; contacts
+    /// without one last both ways.
     CompanyName,
     /// `additional_attributes.city`, likewise.
     City,
     /// `additional_attributes.country`, likewise.
     Country,
+    /// The contact's number, which nothing changes.
+    Id,
 }
 
 /// One key of an order. Every order ends with the id, descending.
@@ -48,8 +51,24 @@ impl SortField {
             "company" | "company_name" => Self::CompanyName,
             "city" => Self::City,
             "country" => Self::Country,
+            "id" => Self::Id,
             _ => return None,
         })
+    }
+
+    /// The field's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Name => "name",
+            Self::PhoneNumber => "phone_number",
+            Self::LastActivityAt => "last_activity_at",
+            Self::CreatedAt => "created_at",
+            Self::CompanyName => "company_name",
+            Self::City => "city",
+            Self::Country => "country",
+            Self::Id => "id",
+        }
     }
 
     /// Whether contacts without a value come last in both directions.
@@ -59,7 +78,8 @@ impl SortField {
 }
 
 /// Reads `sort` and `direction`: a comma list, precedence as sent, `-` for descending, `direction`
-/// for keys without it, unknown words ignored. Without any key it is [`DEFAULT_ORDER`].
+/// for keys without it, unknown words ignored, and all after `id`. Without any key it is
+/// [`DEFAULT_ORDER`].
 pub fn parse(sort: Option<&str>, direction: Option<&str>) -> Vec<SortKey> {
     let descending = direction.is_some_and(|word| word.eq_ignore_ascii_case("desc"));
     let mut order: Vec<SortKey> = Vec::new();
@@ -68,6 +88,10 @@ pub fn parse(sort: Option<&str>, direction: Option<&str>) -> Vec<SortKey> {
         let Some(field) = SortField::parse(name) else { continue };
         if order.len() < SORT_KEYS && !order.iter().any(|known| known.field == field) {
             order.push(SortKey { field, descending: reversed.unwrap_or(descending) });
+        }
+        // No two contacts have the same, so that nothing after it counts.
+        if field == SortField::Id {
+            break;
         }
     }
     if order.is_empty() {
@@ -81,6 +105,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_field_is_read_by_its_name() {
+        for name in [
+            "email",
+            "name",
+            "phone_number",
+            "last_activity_at",
+            "created_at",
+            "company_name",
+            "city",
+            "country",
+            "id",
+        ] {
+            assert_eq!(SortField::parse(name).map(SortField::as_str), Some(name));
+        }
+        assert_eq!(SortField::parse("company"), Some(SortField::CompanyName));
+        assert_eq!(SortField::parse("-id"), None);
+    }
+
+    #[test]
     fn minus_decides_for_its_key_and_direction_for_the_others() {
         let key = |field, descending| SortKey { field, descending };
         assert_eq!(
@@ -90,6 +133,10 @@ mod tests {
         assert_eq!(
             parse(Some("-city,email"), Some("sideways")),
             [key(SortField::City, true), key(SortField::Email, false)]
+        );
+        assert_eq!(
+            parse(Some("city,-id,name"), None),
+            [key(SortField::City, false), key(SortField::Id, true)]
         );
         assert_eq!(parse(Some("nonsense"), Some("asc")), DEFAULT_ORDER);
         assert_eq!(parse(None, Some("asc")), DEFAULT_ORDER);

@@ -5,13 +5,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
-
-use crate::{
-    Contact, Label,
-    order::{SortField, SortKey},
-    search::{TextQuery, fold},
-};
+use crate::{Contact, Label, Place, SortKey, TextQuery};
 
 /// Which contacts, in which order, which of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +16,9 @@ pub struct Query {
     pub labels: Vec<Label>,
     /// The order; ties go by id, descending.
     pub order: Vec<SortKey>,
-    /// Which part of the answer.
+    /// A place in that order: what does not come after it is counted and otherwise left out.
+    pub after: Option<Place>,
+    /// Which part of the answer, or of what comes after the place.
     pub slice: Slice,
 }
 
@@ -45,56 +41,13 @@ impl Query {
 
     /// Which of two contacts comes first.
     pub fn compare(&self, a: &Contact, b: &Contact) -> Ordering {
-        self.order
-            .iter()
-            .map(|key| compare_by(*key, a, b))
-            .find(|ordering| ordering.is_ne())
-            .unwrap_or_else(|| b.id.cmp(&a.id))
+        Place::of(&self.order, a).compare(&Place::of(&self.order, b), &self.order)
     }
-}
 
-fn compare_by(key: SortKey, a: &Contact, b: &Contact) -> Ordering {
-    match key.field {
-        SortField::Email => compare_optional(key, a.email.as_ref(), b.email.as_ref()),
-        SortField::Name => {
-            let folded = |contact: &Contact| (fold(&contact.name), contact.name.clone());
-            compare_optional(key, Some(folded(a)), Some(folded(b)))
-        }
-        SortField::PhoneNumber => {
-            compare_optional(key, a.phone_number.as_ref(), b.phone_number.as_ref())
-        }
-        SortField::LastActivityAt => compare_optional(key, a.last_activity_at, b.last_activity_at),
-        SortField::CreatedAt => compare_optional(key, Some(a.created_at), Some(b.created_at)),
-        SortField::CompanyName => by_attribute(key, "company_name", a, b),
-        SortField::City => by_attribute(key, "city", a, b),
-        SortField::Country => by_attribute(key, "country", a, b),
-    }
-}
-
-fn by_attribute(key: SortKey, member: &str, a: &Contact, b: &Contact) -> Ordering {
-    let text =
-        |contact: &Contact| attribute_text(contact.additional_attributes.to_map().get(member));
-    compare_optional(key, text(a), text(b))
-}
-
-/// What a member of the maps sorts by: a string as it is, anything else but `null` by its JSON.
-pub fn attribute_text(value: Option<&Value>) -> Option<String> {
-    match value {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(other) => Some(other.to_string()),
-    }
-}
-
-/// Compares two values of a sort key, absent ones where `livedesk-wire.md` 9.5 puts them.
-pub fn compare_optional<T: Ord>(key: SortKey, a: Option<T>, b: Option<T>) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) if key.descending => b.cmp(&a),
-        (Some(a), Some(b)) => a.cmp(&b),
-        (None, None) => Ordering::Equal,
-        (a, _) => {
-            let absent_first = key.descending && !key.field.nulls_always_last();
-            if a.is_none() == absent_first { Ordering::Less } else { Ordering::Greater }
-        }
+    /// Whether the contact comes after the place that the answer begins at.
+    pub fn follows(&self, contact: &Contact) -> bool {
+        self.after
+            .as_ref()
+            .is_none_or(|after| Place::of(&self.order, contact).compare(after, &self.order).is_gt())
     }
 }

@@ -4,7 +4,8 @@
 //! folded form is a part of a field's. Nothing here ranks or guesses.
 //!
 //! To let two more spellings of a letter find each other, add the letter to `Folding::letter`. A
-//! change of what `fold` returns changes what an index holds; one that was saved must be rebuilt.
+//! change of what `fold` returns changes what an index holds; one that was saved must be rebuilt,
+//! and cursors get another version (`server/src/cursor.rs`).
 
 use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick,

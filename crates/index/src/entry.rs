@@ -3,8 +3,8 @@
 use std::{borrow::Cow, mem::size_of};
 
 use meishi_contacts::{
-    Contact, ContactId, Email, Field, FieldChange, Identifier, Label, Phone, UnixSeconds, Version,
-    query::attribute_text, search::fold,
+    Contact, ContactId, Email, Field, FieldChange, Identifier, Label, Phone, Place, SortField,
+    SortKey, SortValue, UnixSeconds, Version, place::attribute_text, search::fold,
 };
 use serde_json::Value;
 
@@ -128,27 +128,35 @@ impl<'a> Row<'a> {
         (folded, self.entry.kept.get(Kept::Name).unwrap_or(folded))
     }
 
-    pub(crate) fn email(&self) -> Option<&'a str> {
-        self.entry
-            .kept
-            .get(Kept::Email)
-            .or_else(|| self.searched().nth(1).filter(|email| !email.is_empty()))
+    /// The same as [`SortField::of`], of what is kept.
+    pub(crate) fn value(&self, field: SortField) -> Option<SortValue<&'a str>> {
+        let entry = self.entry;
+        let text = match field {
+            SortField::Id => return Some(SortValue::Id(entry.id)),
+            SortField::Name => {
+                let (folded, name) = self.name();
+                return Some(SortValue::Name { folded, name });
+            }
+            SortField::LastActivityAt => return entry.last_activity_at.map(SortValue::Time),
+            SortField::CreatedAt => return Some(SortValue::Time(entry.created_at)),
+            SortField::Email => entry.kept.get(Kept::Email).or_else(|| self.address(1)),
+            SortField::PhoneNumber => self.address(3),
+            SortField::CompanyName => entry.kept.get(Kept::CompanyName),
+            SortField::City => entry.kept.get(Kept::City),
+            SortField::Country => entry.kept.get(Kept::Country),
+        };
+        text.map(SortValue::Text)
     }
 
-    pub(crate) fn phone_number(&self) -> Option<&'a str> {
-        self.searched().nth(3).filter(|phone| !phone.is_empty())
+    /// One of the searched texts, if it is not absent.
+    fn address(&self, number: usize) -> Option<&'a str> {
+        self.searched().nth(number).filter(|address| !address.is_empty())
     }
 
-    pub(crate) fn company_name(&self) -> Option<&'a str> {
-        self.entry.kept.get(Kept::CompanyName)
-    }
-
-    pub(crate) fn city(&self) -> Option<&'a str> {
-        self.entry.kept.get(Kept::City)
-    }
-
-    pub(crate) fn country(&self) -> Option<&'a str> {
-        self.entry.kept.get(Kept::Country)
+    /// The same as [`Place::of`].
+    pub(crate) fn place(&self, order: &[SortKey]) -> Place {
+        let value = |key: &SortKey| self.value(key.field).map(SortValue::into_owned);
+        Place { values: order.iter().map(value).collect(), id: self.entry.id }
     }
 }
 

@@ -9,7 +9,7 @@
 //! `entry.rs` has what is kept of a contact, `texts.rs` the text that is searched, `labels.rs` the
 //! labels, `select.rs` the order and the slice. To query by one more field: keep it in
 //! `entry.rs`, follow its changes in `Facts::change`, test for it in `Index::query` or, if it is
-//! to be sorted by, compare it in `select.rs`.
+//! to be sorted by, tell it in `Row::value`.
 
 mod entry;
 mod labels;
@@ -17,13 +17,14 @@ mod select;
 mod texts;
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    mem::size_of,
+    collections::{BTreeMap, BTreeSet},
+    mem::{size_of, take},
+    ops::Bound::{Excluded, Unbounded},
 };
 
 use meishi_contacts::{
-    Contact, ContactId, Event, EventBody, FieldChange, Query, Seq, UnixSeconds, Version,
-    order::DEFAULT_ORDER,
+    Contact, ContactId, Event, EventBody, FieldChange, Place, Query, Seq, Slice, SortField,
+    SortKey, SortValue, UnixSeconds, Version, order::DEFAULT_ORDER,
 };
 
 use crate::{
@@ -42,7 +43,8 @@ pub struct Index {
     /// By slot; a slot whose contact is gone is free for the next.
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    slots: HashMap<ContactId, Slot>,
+    /// By id, so that the list in that order is a walk too.
+    slots: BTreeMap<ContactId, Slot>,
     texts: Texts,
     labels: Labels,
     /// The default order backwards, so that the list that is asked for most is a walk.
@@ -60,13 +62,16 @@ pub enum Answer {
         ids: Vec<ContactId>,
         /// How many contacts match in all.
         total: u64,
+        /// Where the slice ends, if more follow it and it is not empty: what comes `after` this
+        /// place is the next one, whatever changes until then.
+        next: Option<Place>,
     },
     /// What fields that are not held in memory leave open; no query of today does.
     Candidates {
         /// All contacts that may match, in order: every match is among them.
         ids: Vec<ContactId>,
         /// What a row must meet (`condition.matches(contact)`) to be counted; the slice is taken
-        /// of those that do.
+        /// of those that do and come after its place (`condition.follows(contact)`).
         condition: Query,
     },
 }
@@ -111,7 +116,8 @@ impl Builder {
         self.index.seq = seq;
         self.index.recent = self.index.entries.iter().flatten().map(Entry::recency).collect();
         self.index.entries.shrink_to_fit();
-        self.index.slots.shrink_to_fit();
+        // Built from what is in order, the nodes of the tree are full.
+        self.index.slots = take(&mut self.index.slots).into_iter().collect();
         self.index
     }
 }
@@ -151,11 +157,10 @@ impl Index {
 
     /// An estimate of the bytes of heap in use, at little cost.
     pub fn bytes(&self) -> usize {
-        // A hash table has a byte of its own per place and fills seven of eight; a node of a
-        // B-tree has eleven places, of which about eight are in use.
-        let slots = self.slots.capacity() * 8 / 7 * (size_of::<(ContactId, Slot)>() + 1);
-        let recent =
-            self.recent.len() * (size_of::<(Option<UnixSeconds>, ContactId)>() + 2) * 11 / 8;
+        // A node of a B-tree has eleven places, of which about eight are in use.
+        let tree = |len: usize, place: usize| len * (place + 2) * 11 / 8;
+        let slots = tree(self.slots.len(), size_of::<ContactId>() + size_of::<Slot>());
+        let recent = tree(self.recent.len(), size_of::<(Option<UnixSeconds>, ContactId)>());
         self.entries.capacity() * size_of::<Option<Entry>>()
             + self.free.capacity() * size_of::<Slot>()
             + self.held
@@ -298,8 +303,13 @@ impl Index {
         if let Some(text) = &query.text {
             return self.select(query, rows.filter(|row| text.is_near(row.name().0)));
         }
-        if query.labels.is_empty() && query.order == DEFAULT_ORDER {
-            return self.latest(query);
+        if query.labels.is_empty() {
+            if query.order == DEFAULT_ORDER {
+                return self.latest(query);
+            }
+            if let [SortKey { field: SortField::Id, descending }] = query.order.as_slice() {
+                return self.by_id(query, *descending);
+            }
         }
         self.select(query, rows)
     }
@@ -309,24 +319,44 @@ impl Index {
         if query.slice.offset < self.len() {
             select::select(query, rows)
         } else {
-            Answer::Exact { ids: Vec::new(), total: rows.count() as u64 }
+            Answer::Exact { ids: Vec::new(), total: rows.count() as u64, next: None }
         }
     }
 
     /// The plain list in its default order.
     fn latest(&self, query: &Query) -> Answer {
-        let slice = query.slice;
-        let ids = if slice.offset < self.len() {
-            self.recent
-                .iter()
-                .rev()
-                .skip(slice.offset)
-                .take(slice.limit)
-                .map(|(_, id)| *id)
-                .collect()
+        let before = query.after.as_ref().map_or(Unbounded, |place| {
+            let at = match place.values.first() {
+                Some(Some(SortValue::Time(at))) => Some(*at),
+                _ => None,
+            };
+            Excluded((at, place.id))
+        });
+        let ids = self.recent.range((Unbounded, before)).rev();
+        self.walk(query, ids.map(|(_, id)| *id))
+    }
+
+    /// The plain list by id.
+    fn by_id(&self, query: &Query, descending: bool) -> Answer {
+        let after = query.after.as_ref().map_or(Unbounded, |place| Excluded(place.id));
+        if descending {
+            self.walk(query, self.slots.range((Unbounded, after)).rev().map(|(id, _)| *id))
         } else {
-            Vec::new()
-        };
-        Answer::Exact { ids, total: self.len() as u64 }
+            self.walk(query, self.slots.range((after, Unbounded)).map(|(id, _)| *id))
+        }
+    }
+
+    /// Takes the slice of a list of all contacts, which come as they are in order.
+    fn walk(&self, query: &Query, ids: impl Iterator<Item = ContactId>) -> Answer {
+        let Slice { offset, limit } = query.slice;
+        let total = self.len() as u64;
+        if offset >= self.len() {
+            return Answer::Exact { ids: Vec::new(), total, next: None };
+        }
+        let mut rest = ids.skip(offset);
+        let ids: Vec<ContactId> = rest.by_ref().take(limit).collect();
+        let last = ids.last().filter(|_| rest.next().is_some()).and_then(|id| self.slots.get(id));
+        let next = last.and_then(|slot| self.row(*slot)).map(|row| row.place(&query.order));
+        Answer::Exact { ids, total, next }
     }
 }

@@ -1,8 +1,9 @@
-//! The order, and the slice of it: counts all rows and keeps no more than the slice needs.
+//! The order, and the slice of it: counts all rows and keeps no more than the slice needs. A slice
+//! after a place costs the same pass as the first one.
 
 use std::cmp::Ordering;
 
-use meishi_contacts::{Query, SortField, SortKey, query::compare_optional};
+use meishi_contacts::{Place, Query, SortKey, SortValue, place::compare_optional};
 
 use crate::{Answer, entry::Row};
 
@@ -13,14 +14,53 @@ const GATHERED: usize = 256;
 pub(crate) fn select<'a>(query: &Query, rows: impl Iterator<Item = Row<'a>>) -> Answer {
     let slice = query.slice;
     let keep = if slice.limit == 0 { 0 } else { slice.offset.saturating_add(slice.limit) };
+    let after = query.after.as_ref().map(|place| After::new(&query.order, place));
     let mut best = Best { order: &query.order, keep, rows: Vec::new(), worst: None };
-    let mut total = 0;
+    let (mut total, mut following) = (0, 0);
     for row in rows {
         total += 1;
-        best.offer(row);
+        let ranked = Ranked::new(&query.order, row);
+        if after.as_ref().is_none_or(|after| after.is_before(&ranked)) {
+            following += 1;
+            best.offer(ranked);
+        }
     }
-    let ids = best.from(slice.offset).iter().map(|ranked| ranked.row.entry.id).collect();
-    Answer::Exact { ids, total }
+    let chosen = best.from(slice.offset);
+    let ids = chosen.iter().map(|ranked| ranked.row.entry.id).collect();
+    let more = following > keep;
+    let next = chosen.last().filter(|_| more).map(|ranked| ranked.row.place(&query.order));
+    Answer::Exact { ids, total, next }
+}
+
+/// The place that the slice begins after.
+struct After<'q> {
+    order: &'q [SortKey],
+    head: u128,
+    place: &'q Place,
+}
+
+impl<'q> After<'q> {
+    fn new(order: &'q [SortKey], place: &'q Place) -> Self {
+        let first = place.values.first().and_then(Option::as_ref).map(SortValue::as_deref);
+        Self { order, head: order.first().map_or(0, |key| head(*key, first)), place }
+    }
+
+    /// The same as `Query::follows`.
+    fn is_before(&self, ranked: &Ranked<'_>) -> bool {
+        let row = &ranked.row;
+        let ordering = self.head.cmp(&ranked.head).then_with(|| {
+            self.order
+                .iter()
+                .zip(&self.place.values)
+                .map(|(key, value)| {
+                    let value = value.as_ref().map(SortValue::as_deref);
+                    compare_optional(*key, value, row.value(key.field))
+                })
+                .find(|ordering| ordering.is_ne())
+                .unwrap_or_else(|| row.entry.id.cmp(&self.place.id))
+        });
+        ordering.is_lt()
+    }
 }
 
 /// The first `keep` rows of those that were offered.
@@ -41,12 +81,17 @@ struct Ranked<'a> {
     row: Row<'a>,
 }
 
+impl<'a> Ranked<'a> {
+    fn new(order: &[SortKey], row: Row<'a>) -> Self {
+        Self { head: order.first().map_or(0, |key| head(*key, row.value(key.field))), row }
+    }
+}
+
 impl<'a> Best<'_, 'a> {
-    fn offer(&mut self, row: Row<'a>) {
+    fn offer(&mut self, ranked: Ranked<'a>) {
         if self.keep == 0 {
             return;
         }
-        let ranked = Ranked { head: self.order.first().map_or(0, |key| head(*key, &row)), row };
         if self.worst.is_some_and(|worst| compare(self.order, &ranked, &worst).is_gt()) {
             return;
         }
@@ -79,49 +124,27 @@ impl<'a> Best<'_, 'a> {
     }
 }
 
+/// The same as `Query::compare`, on what is kept.
 fn compare(order: &[SortKey], a: &Ranked<'_>, b: &Ranked<'_>) -> Ordering {
     a.head.cmp(&b.head).then_with(|| {
         order
             .iter()
-            .map(|key| compare_by(*key, &a.row, &b.row))
+            .map(|key| compare_optional(*key, a.row.value(key.field), b.row.value(key.field)))
             .find(|ordering| ordering.is_ne())
             .unwrap_or_else(|| b.row.entry.id.cmp(&a.row.entry.id))
     })
 }
 
-/// The same as `Query::compare` by one key, on what is kept.
-fn compare_by(key: SortKey, a: &Row<'_>, b: &Row<'_>) -> Ordering {
-    match key.field {
-        SortField::Email => compare_optional(key, a.email(), b.email()),
-        SortField::Name => compare_optional(key, Some(a.name()), Some(b.name())),
-        SortField::PhoneNumber => compare_optional(key, a.phone_number(), b.phone_number()),
-        SortField::LastActivityAt => {
-            compare_optional(key, a.entry.last_activity_at, b.entry.last_activity_at)
-        }
-        SortField::CreatedAt => {
-            compare_optional(key, Some(a.entry.created_at), Some(b.entry.created_at))
-        }
-        SortField::CompanyName => compare_optional(key, a.company_name(), b.company_name()),
-        SortField::City => compare_optional(key, a.city(), b.city()),
-        SortField::Country => compare_optional(key, a.country(), b.country()),
-    }
-}
-
 /// The bits of a head that are of the value; above them stands where absent ones go.
 const VALUE: u128 = (1 << 120) - 1;
 
-/// A number that never contradicts the order by this key: the beginning of a text or a time.
-fn head(key: SortKey, row: &Row<'_>) -> u128 {
-    let value = match key.field {
-        SortField::Email => row.email().map(text_head),
-        SortField::Name => Some(text_head(row.name().0)),
-        SortField::PhoneNumber => row.phone_number().map(text_head),
-        SortField::LastActivityAt => row.entry.last_activity_at.map(|at| time_head(at.0)),
-        SortField::CreatedAt => Some(time_head(row.entry.created_at.0)),
-        SortField::CompanyName => row.company_name().map(text_head),
-        SortField::City => row.city().map(text_head),
-        SortField::Country => row.country().map(text_head),
-    };
+/// A number that never contradicts the order by this key: the beginning of a text, a time or an id.
+fn head(key: SortKey, value: Option<SortValue<&str>>) -> u128 {
+    let value = value.map(|value| match value {
+        SortValue::Text(text) | SortValue::Name { folded: text, .. } => text_head(text),
+        SortValue::Time(at) => number_head(at.0),
+        SortValue::Id(id) => number_head(id.0),
+    });
     match value {
         Some(value) if key.descending => (VALUE + 1) | (VALUE - value),
         Some(value) => (VALUE + 1) | value,
@@ -140,7 +163,7 @@ fn text_head(text: &str) -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-fn time_head(at: i64) -> u128 {
+fn number_head(number: i64) -> u128 {
     // As an unsigned number, with the sign turned, so that the past before 1970 comes first.
-    u128::from(at.cast_unsigned() ^ (1 << 63))
+    u128::from(number.cast_unsigned() ^ (1 << 63))
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::Request,
-    http::{Uri, uri::PathAndQuery},
+    http::{Uri, request::Parts, uri::PathAndQuery},
 };
 use meishi_contacts::AccountId;
 
@@ -20,6 +20,16 @@ pub fn take_account(mut request: Request) -> Request {
         request.extensions_mut().insert(account);
     }
     request
+}
+
+/// The path of a request as its caller wrote it, account included.
+pub fn asked(parts: &Parts) -> String {
+    let path = parts.uri.path();
+    let named = parts.extensions.get::<PathAccount>().and_then(|named| named.0);
+    match (named, path.strip_prefix(PREFIX)) {
+        (Some(account), Some(rest)) => format!("{PREFIX}{account}/{rest}"),
+        _ => path.to_owned(),
+    }
 }
 
 fn split(uri: &Uri) -> Option<(PathAccount, Uri)> {

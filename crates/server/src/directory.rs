@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use meishi_contacts::{AccountId, Contact, ContactId, Query, Seq, limits::READ_ROWS};
+use meishi_contacts::{AccountId, ContactId, Place, Query, Seq, Slice, limits::READ_ROWS};
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
@@ -38,6 +38,9 @@ pub struct Page {
     pub contacts: Vec<ContactRecord>,
     /// How many contacts match in all.
     pub total: u64,
+    /// What the next page comes after; `None` where there is none. It is the index's and not the
+    /// last contact's, which may be left out.
+    pub next: Option<Place>,
 }
 
 /// How much the loaded indexes hold.
@@ -66,10 +69,21 @@ impl Directory {
         query: Query,
         include: Include,
     ) -> Result<Page, StoreError> {
-        match self.answer(account, query).await? {
-            Answer::Exact { ids, total } => {
+        let answer = self.answer(account, query).await?;
+        self.rows(account, answer, include).await
+    }
+
+    /// The contacts of an answer, as they are by now.
+    async fn rows(
+        &self,
+        account: AccountId,
+        answer: Answer,
+        include: Include,
+    ) -> Result<Page, StoreError> {
+        match answer {
+            Answer::Exact { ids, total, next } => {
                 let contacts = self.store.contacts(account, &ids, include).await?;
-                Ok(Page { contacts, total })
+                Ok(Page { contacts, total, next })
             }
             Answer::Candidates { ids, condition } => {
                 self.checked(account, &ids, &condition, include).await
@@ -151,18 +165,28 @@ impl Directory {
         condition: &Query,
         include: Include,
     ) -> Result<Page, StoreError> {
-        let matches = |contact: &Contact| condition.matches(contact);
-        let mut matching = Vec::new();
+        let Slice { offset, limit } = condition.slice;
+        let (mut total, mut following) = (0, 0);
+        let mut places = Vec::new();
         for ids in candidates.chunks(READ_ROWS) {
             let records = self.store.contacts(account, ids, Include::Nothing).await?;
-            let found = records.into_iter().filter(|record| matches(&record.contact));
-            matching.extend(found.map(|record| record.contact.id));
+            for contact in records.iter().map(|record| &record.contact) {
+                if !condition.matches(contact) {
+                    continue;
+                }
+                total += 1;
+                if condition.follows(contact) {
+                    following += 1;
+                    if following > offset && places.len() < limit {
+                        places.push(Place::of(&condition.order, contact));
+                    }
+                }
+            }
         }
-        let slice = condition.slice;
-        let ids: Vec<ContactId> =
-            matching.iter().copied().skip(slice.offset).take(slice.limit).collect();
+        let ids: Vec<ContactId> = places.iter().map(|place| place.id).collect();
         let contacts = self.store.contacts(account, &ids, include).await?;
-        Ok(Page { contacts, total: matching.len() as u64 })
+        let more = following > offset.saturating_add(limit);
+        Ok(Page { contacts, total, next: places.pop().filter(|_| more) })
     }
 }
 
@@ -241,64 +265,115 @@ async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError
 fn answer(index: Option<&Index>, query: &Query) -> Answer {
     match index {
         Some(index) => index.query(query),
-        None => Answer::Exact { ids: Vec::new(), total: 0 },
+        None => Answer::Exact { ids: Vec::new(), total: 0, next: None },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use meishi_contacts::{
-        Actor, ContactPatch, Credential, NewContact, Role, Seed, Slice, TextQuery, UnixMillis,
+        Actor, ContactPatch, Credential, NewContact, Role, Seed, TextQuery, UnixMillis,
         order::DEFAULT_ORDER,
     };
     use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
+    use tempfile::TempDir;
 
     use super::*;
 
-    #[tokio::test]
-    async fn candidates_are_checked_on_rows_before_they_are_counted_and_sliced() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = DataDirectory::hold(folder.path()).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory, "test").unwrap());
-        let (seed, at, request_id) = (Seed([1; 32]), UnixMillis(0), String::new());
-        let key = Credential::from_seed(&seed).key("key".into(), Role::Agent, None);
-        let account = NewAccount {
-            name: "Acme".into(),
-            inbox_name: "API".into(),
-            key,
-            at,
-            request_id: request_id.clone(),
-            seed,
-            only_first: true,
-        };
-        let account = store.create_account(account).await.unwrap().unwrap().account.id;
-        let changes = ["Anna", "Bob", "Hanna", "Joanna"].map(|name| {
-            let fields = ContactPatch { name: Some(name.into()), ..ContactPatch::default() };
-            Change::CreateContact(Box::new(NewContact { fields, link: None }))
-        });
-        let cx = Context {
-            account,
-            actor: Actor::System,
-            at,
-            request_id,
-            seed,
-            precondition: None,
-            idempotency: None,
-        };
-        store.apply(cx, changes.into(), true).await.unwrap();
+    /// An account with the contacts 1 to 4, whose names are Anna, Bob, Hanna and Joanna.
+    struct Scene {
+        directory: Directory,
+        account: AccountId,
+        _folder: TempDir,
+    }
 
-        let condition = Query {
-            text: TextQuery::parse("anna"),
+    impl Scene {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let held = DataDirectory::hold(folder.path()).unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(held, "test").unwrap());
+            let seed = Seed([1; 32]);
+            let account = NewAccount {
+                name: "Acme".into(),
+                inbox_name: "API".into(),
+                key: Credential::from_seed(&seed).key("key".into(), Role::Agent, None),
+                at: UnixMillis(0),
+                request_id: String::new(),
+                seed,
+                only_first: true,
+            };
+            let account = store.create_account(account).await.unwrap().unwrap().account.id;
+            let scene = Self { directory: Directory::new(store), account, _folder: folder };
+            let changes = ["Anna", "Bob", "Hanna", "Joanna"].map(|name| {
+                let fields = ContactPatch { name: Some(name.into()), ..ContactPatch::default() };
+                Change::CreateContact(Box::new(NewContact { fields, link: None }))
+            });
+            scene.apply(changes.into()).await;
+            scene
+        }
+
+        async fn apply(&self, changes: Vec<Change>) {
+            let cx = Context {
+                account: self.account,
+                actor: Actor::System,
+                at: UnixMillis(0),
+                request_id: String::new(),
+                seed: Seed([1; 32]),
+                precondition: None,
+                idempotency: None,
+            };
+            self.directory.store.apply(cx, changes, true).await.unwrap();
+        }
+    }
+
+    fn query(q: &str, offset: usize, limit: usize) -> Query {
+        Query {
+            text: TextQuery::parse(q),
             labels: Vec::new(),
             order: DEFAULT_ORDER.to_vec(),
-            slice: Slice { offset: 1, limit: 1 },
-        };
+            after: None,
+            slice: Slice { offset, limit },
+        }
+    }
+
+    fn ids(page: &Page) -> Vec<i64> {
+        page.contacts.iter().map(|record| record.contact.id.0).collect()
+    }
+
+    #[tokio::test]
+    async fn candidates_are_checked_on_rows_before_they_are_counted_and_sliced() {
+        let scene = Scene::new().await;
         let candidates = [4, 3, 99, 2, 1].map(ContactId);
-        let directory = Directory::new(store);
-        let page =
-            directory.checked(account, &candidates, &condition, Include::Nothing).await.unwrap();
-        assert_eq!(page.total, 3);
-        let ids: Vec<ContactId> = page.contacts.iter().map(|record| record.contact.id).collect();
-        assert_eq!(ids, [ContactId(3)]);
+        let checked = async |condition: &Query| {
+            let include = Include::Nothing;
+            let checked = scene.directory.checked(scene.account, &candidates, condition, include);
+            checked.await.unwrap()
+        };
+        let page = checked(&query("anna", 1, 1)).await;
+        assert_eq!((ids(&page), page.total), (vec![3], 3));
+
+        let rest = Query { after: page.next, ..query("anna", 0, 1) };
+        let page = checked(&rest).await;
+        assert_eq!((ids(&page), page.total, page.next), (vec![1], 3, None));
+        let page = checked(&query("anna", 0, 3)).await;
+        assert_eq!((ids(&page), page.next), (vec![4, 3, 1], None));
+        let page = checked(&query("anna", 0, 0)).await;
+        assert_eq!((ids(&page), page.total, page.next), (vec![], 3, None));
+    }
+
+    #[tokio::test]
+    async fn a_page_whose_contacts_are_gone_meanwhile_still_says_where_the_next_begins() {
+        let scene = Scene::new().await;
+        let answer = scene.directory.answer(scene.account, query("", 0, 2)).await.unwrap();
+        // Those of the page, between the index's answer and the reading of the rows.
+        let gone = [4, 3].map(|id| Change::DeleteContact { id: ContactId(id) });
+        scene.apply(gone.into()).await;
+        let include = Include::Nothing;
+        let page = scene.directory.rows(scene.account, answer, include).await.unwrap();
+        assert_eq!((ids(&page), page.total), (vec![], 4));
+
+        let rest = Query { after: page.next, ..query("", 0, 2) };
+        let page = scene.directory.page(scene.account, rest, include).await.unwrap();
+        assert_eq!((ids(&page), page.total, page.next), (vec![2, 1], 2, None));
     }
 }

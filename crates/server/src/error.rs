@@ -55,6 +55,8 @@ pub enum ApiError {
     RevertConflict(Vec<FieldChange>),
     /// A call with the same idempotency key is under way.
     InFlight,
+    /// The cursor cannot be gone on from any more; the text says where to start again.
+    CursorExpired(String),
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -105,6 +107,7 @@ impl ApiError {
             Self::AmbiguousMatch(_) => (StatusCode::CONFLICT, "ambiguous_match"),
             Self::RevertConflict(_) => (StatusCode::CONFLICT, "revert_conflict"),
             Self::InFlight => (StatusCode::CONFLICT, "in_flight"),
+            Self::CursorExpired(_) => (StatusCode::GONE, "cursor_expired"),
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -122,7 +125,9 @@ impl ApiError {
         use meishi_contacts::limits::{BODY_BYTES, HEADER_BYTES, HEADERS, URI_BYTES};
         match self {
             Self::MalformedJson(malformed) => malformed.to_string(),
-            Self::MalformedRequest(text) | Self::LimitExceeded(text) => text.clone(),
+            Self::MalformedRequest(text)
+            | Self::CursorExpired(text)
+            | Self::LimitExceeded(text) => text.clone(),
             Self::Unauthenticated => "Invalid Access Token".into(),
             Self::Forbidden => "You are not authorized to do this action".into(),
             Self::NotFound => "Resource could not be found".into(),

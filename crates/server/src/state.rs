@@ -6,7 +6,8 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::{Applied, Change, Context, Store};
+use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
+use tokio::sync::OnceCell;
 
 use crate::{
     ApiError, Settings, conditional::IfMatch, directory::Directory, idempotency::InFlight,
@@ -36,6 +37,7 @@ pub struct Parts {
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
     in_flight: InFlight,
+    database: OnceCell<Database>,
 }
 
 /// What changes are asked for with.
@@ -80,8 +82,6 @@ impl App {
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let rate_limits = RateLimits::new(&settings.rate_limits);
-        let touched = Mutex::default();
-        let in_flight = InFlight::default();
         Self(Arc::new(Parts {
             store,
             directory,
@@ -89,8 +89,9 @@ impl App {
             rng,
             settings,
             rate_limits,
-            touched,
-            in_flight,
+            touched: Mutex::default(),
+            in_flight: InFlight::default(),
+            database: OnceCell::new(),
         }))
     }
 
@@ -124,6 +125,11 @@ impl App {
             info.note_replay();
         }
         Ok(applied)
+    }
+
+    /// Which database this is, asked once: a restore takes place while no server runs.
+    pub(crate) async fn database(&self) -> Result<&Database, StoreError> {
+        self.database.get_or_try_init(|| self.store.database()).await
     }
 
     /// Notes that a key was used, without making the request wait for it.

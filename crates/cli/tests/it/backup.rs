@@ -74,6 +74,24 @@ fn a_backup_is_restored_elsewhere_with_everything_in_its_next_epoch() {
 }
 
 #[test]
+fn a_cursor_outlives_a_restart_and_not_a_restore() {
+    let (place, first, server) = filled(true);
+    let server = server.unwrap();
+    let (_, page) = server.client(&first).get("contacts?sort=id&limit=1");
+    let cursor = page["meta"]["next_cursor"].as_str().unwrap();
+    let next_page = format!("contacts?sort=id&limit=1&cursor={cursor}");
+    place.run(&["backup", "one.db"]).succeeded();
+    server.stop();
+    let server = place.serve(&[]);
+    let (status, page) = server.client(&first).get(&next_page);
+    assert_eq!((status, &page["payload"][0]["id"]), (200, &2.into()), "{page}");
+    place.run(&["restore", "one.db", "--data-dir", "other"]).succeeded();
+    let other = place.serve(&["--data-dir", "other"]);
+    let (status, refusal) = other.client(&first).get(&next_page);
+    assert_eq!((status, &refusal["code"]), (410, &"cursor_expired".into()), "{refusal}");
+}
+
+#[test]
 fn people_are_told_in_one_line() {
     for serve in [false, true] {
         let (place, _first, _server) = filled(serve);

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 
 use meishi_contacts::{
     Actor, Card, ChannelType, Contact, ContactId, ContactPatch, Event, EventBody, FieldChange,
-    Inbox, InboxId, Label, Query, Seq, Slice, UnixMillis, UnixSeconds,
+    Inbox, InboxId, Label, Place, Query, Seq, Slice, UnixMillis, UnixSeconds,
 };
 use meishi_index::{Answer, Index};
 use proptest::prelude::prop;
 
-use crate::steps::Step;
+use crate::steps::{Asked, Step};
 
 #[derive(Default)]
 pub(crate) struct Account {
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
     pub(crate) events: Vec<Event>,
+    /// Every contact as it was at any time.
+    past: Vec<Contact>,
     created: i64,
 }
 
@@ -43,8 +45,13 @@ impl Account {
         self.created += 1;
         let mut contact = Contact::blank(ContactId(self.created), UnixSeconds(3));
         contact.apply(patch).unwrap();
-        self.contacts.insert(contact.id, contact.clone());
+        self.keep(contact.clone());
         self.write(EventBody::ContactCreated(Card { contact, contact_inboxes: Vec::new() }));
+    }
+
+    fn keep(&mut self, contact: Contact) {
+        self.past.push(contact.clone());
+        self.contacts.insert(contact.id, contact);
     }
 
     pub(crate) fn save(&mut self, mut contact: Contact, changes: Vec<FieldChange>) {
@@ -53,7 +60,7 @@ impl Account {
         }
         contact.version = contact.version.next();
         let (id, version) = (contact.id, contact.version);
-        self.contacts.insert(id, contact);
+        self.keep(contact);
         self.write(EventBody::ContactUpdated { id, version, changes });
     }
 
@@ -101,15 +108,32 @@ impl Account {
         Index::load(self.seq(), self.contacts.values().cloned())
     }
 
+    /// The query, after a place where a contact stands or stood before.
+    pub(crate) fn query(&self, asked: &Asked) -> Query {
+        let mut query = asked.query.clone();
+        if let Some(which) = asked.after
+            && !self.past.is_empty()
+        {
+            query.after = Some(Place::of(&query.order, which.get(&self.past)));
+        }
+        query
+    }
+
     /// What a query means, taken literally.
     pub(crate) fn answer(&self, query: &Query) -> Answer {
         let mut matches: Vec<&Contact> =
             self.contacts.values().filter(|contact| query.matches(contact)).collect();
         matches.sort_by(|a, b| query.compare(a, b));
+        let total = matches.len() as u64;
+        matches.retain(|contact| query.follows(contact));
         let Slice { offset, limit } = query.slice;
+        let slice: Vec<&Contact> = matches.iter().skip(offset).take(limit).copied().collect();
+        let more = matches.len() > offset.saturating_add(slice.len());
+        let last = slice.last().filter(|_| more);
         Answer::Exact {
-            ids: matches.iter().skip(offset).take(limit).map(|contact| contact.id).collect(),
-            total: matches.len() as u64,
+            ids: slice.iter().map(|contact| contact.id).collect(),
+            total,
+            next: last.map(|contact| Place::of(&query.order, contact)),
         }
     }
 }

@@ -14,6 +14,7 @@ fn by_default(text: Option<&str>, offset: usize, limit: usize) -> Query {
         text: text.and_then(TextQuery::parse),
         labels: Vec::new(),
         order: DEFAULT_ORDER.to_vec(),
+        after: None,
         slice: Slice { offset, limit },
     }
 }

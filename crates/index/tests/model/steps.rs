@@ -100,6 +100,9 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
         json!("acme"),
         json!("Zürich und viel mehr"),
         json!("Zürich und viel Meer"),
+        json!(format!("{}a", "ü".repeat(255))),
+        json!(format!("{}b", "ü".repeat(255))),
+        json!(format!("{}b", "ü".repeat(254))),
         json!(7),
         json!({"a": [1.5, null]}),
     ]);
@@ -170,7 +173,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn order() -> impl Strategy<Value = Vec<SortKey>> {
+pub(crate) fn order() -> impl Strategy<Value = Vec<SortKey>> {
     let field = prop::sample::select(vec![
         SortField::Email,
         SortField::Name,
@@ -180,9 +183,27 @@ fn order() -> impl Strategy<Value = Vec<SortKey>> {
         SortField::CompanyName,
         SortField::City,
         SortField::Country,
+        SortField::Id,
     ]);
     let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
-    prop_oneof![1 => Just(DEFAULT_ORDER.to_vec()), 4 => prop::collection::vec(key, 0..4)]
+    let by_id = any::<bool>().prop_map(|descending| SortKey { field: SortField::Id, descending });
+    prop_oneof![
+        1 => Just(DEFAULT_ORDER.to_vec()),
+        1 => by_id.prop_map(|key| vec![key]),
+        4 => prop::collection::vec(key, 0..4),
+    ]
+}
+
+/// A query, and whether it goes on after a place where some contact stands or stood.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) query: Query,
+    pub(crate) after: Option<prop::sample::Index>,
+}
+
+pub(crate) fn asked() -> impl Strategy<Value = Asked> {
+    let after = prop::option::of(any::<prop::sample::Index>());
+    (query(), after).prop_map(|(query, after)| Asked { query, after })
 }
 
 pub(crate) fn query() -> impl Strategy<Value = Query> {
@@ -197,6 +218,7 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
             text,
             labels,
             order,
+            after: None,
             slice: Slice { offset, limit },
         },
     )

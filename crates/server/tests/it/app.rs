@@ -48,7 +48,8 @@ enum Place {
 
 /// The one place that knows which store the tests run on: the target's name says it.
 async fn open_store() -> (Arc<dyn Store>, Place) {
-    let id = "the database's id";
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let id = &format!("database {}", MADE.fetch_add(1, Ordering::SeqCst));
     if env!("CARGO_CRATE_NAME") == "postgres" {
         let database = Cluster::shared().create_database();
         let url = DatabaseUrl::parse(database.url()).unwrap();

@@ -282,10 +282,24 @@ async fn full_and_empty_contacts_conflicts_and_full_channels_are_documented() {
     let conflict = anna.post(CONTACTS, source).await;
     assert_eq!(conflict.status, 422);
     assert_documented(&document, "POST", CONTACTS, &conflict);
-    for query in ["", "?page=2", "?q=a&page=1", "?include_contact_inboxes=false"] {
+    for query in [
+        "",
+        "?page=2",
+        "?q=a&page=1",
+        "?include_contact_inboxes=false",
+        "?limit=1",
+        "?cursor=",
+        "?limit=1&q=nobody",
+    ] {
         let listed = anna.get(format!("{CONTACTS}{query}")).await.ok();
         assert_documented(&document, "GET", CONTACTS, &listed);
     }
+    let listed = anna.get(format!("{CONTACTS}?limit=1")).await.ok();
+    let cursor = listed.json["meta"]["next_cursor"].as_str().unwrap();
+    let elsewhere = TestApp::start().await;
+    let expired = elsewhere.administrator().await.get(format!("{CONTACTS}?cursor={cursor}")).await;
+    assert_eq!(expired.status, 410);
+    assert_documented(&document, "GET", CONTACTS, &expired);
     let kept = anna.delete(format!("{INBOXES}/1")).await;
     assert_eq!(kept.status, 409);
     assert_documented(&document, "DELETE", "/api/v2/accounts/inboxes/{id}", &kept);

@@ -49,14 +49,14 @@ const FIELDS: [&str; 32] = [
 ];
 
 /// An app that a whole property shares, with its runtime.
-struct Scene {
-    runtime: Runtime,
-    app: TestApp,
-    anna: Client,
+pub(crate) struct Scene {
+    pub(crate) runtime: Runtime,
+    pub(crate) app: TestApp,
+    pub(crate) anna: Client,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (app, anna) = runtime.block_on(async {
             let app = TestApp::start().await;
@@ -67,7 +67,7 @@ impl Scene {
     }
 }
 
-fn runner(cases: u32) -> TestRunner {
+pub(crate) fn runner(cases: u32) -> TestRunner {
     TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,
@@ -256,6 +256,8 @@ fn no_query_is_a_servers_fault() {
         "page",
         "page_size",
         "per_page",
+        "limit",
+        "cursor",
         "labels",
         "labels[]",
         "sort",
@@ -326,7 +328,7 @@ fn a_patch_that_is_sent_twice_does_what_it_does_once() {
 }
 
 /// The fields that lists are sorted by, from so few values that ties are common.
-fn sortable() -> impl Strategy<Value = Value> {
+pub(crate) fn sortable() -> impl Strategy<Value = Value> {
     let word =
         || prop::sample::select(vec![json!(null), json!(""), json!("a"), json!("Á"), json!("b")]);
     let time = || prop::sample::select(vec![json!(null), json!(1), json!(2)]);

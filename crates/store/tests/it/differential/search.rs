@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Label, Query, Seq, Slice, SortField, SortKey, TextQuery,
+    AccountId, Contact, ContactId, Label, Place, Query, Seq, Slice, SortField, SortKey, TextQuery,
 };
 use meishi_index::{Answer, Index};
 use meishi_store::Store;
@@ -35,6 +35,7 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
         SortField::CompanyName,
         SortField::City,
         SortField::Country,
+        SortField::Id,
     ]);
     let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
     let slice = (0..20_usize, 1..9_usize).prop_map(|(offset, limit)| Slice { offset, limit });
@@ -43,6 +44,7 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
             text: text.flatten(),
             labels: labels.into_iter().flatten().collect(),
             order,
+            after: None,
             slice,
         },
     )
@@ -68,33 +70,61 @@ pub(crate) async fn compare(stores: [&dyn Store; 2], account: AccountId, queries
         let meant = meaning(query, &contacts);
         for index in &indexes {
             let Slice { offset, limit } = query.slice;
-            let ids = meant.iter().skip(offset).take(limit).copied().collect();
-            let total = meant.len() as u64;
-            assert_eq!(index.query(query), Answer::Exact { ids, total }, "{query:?}");
-            assert_eq!(pages(index, query), meant, "{query:?}");
+            let slice: Vec<&Contact> = meant.iter().skip(offset).take(limit).copied().collect();
+            let more = meant.len() > offset + slice.len();
+            let expected = Answer::Exact {
+                ids: slice.iter().map(|contact| contact.id).collect(),
+                total: meant.len() as u64,
+                next: slice.last().filter(|_| more).map(|last| Place::of(&query.order, last)),
+            };
+            assert_eq!(index.query(query), expected, "{query:?}");
+            let all: Vec<ContactId> = meant.iter().map(|contact| contact.id).collect();
+            assert_eq!(numbered(index, query), all, "{query:?}");
+            assert_eq!(one_after_another(index, query), all, "{query:?}");
         }
     }
 }
 
 /// What a question means, taken literally.
-fn meaning(query: &Query, contacts: &[Contact]) -> Vec<ContactId> {
+fn meaning<'a>(query: &Query, contacts: &'a [Contact]) -> Vec<&'a Contact> {
     let mut found: Vec<&Contact> = contacts.iter().filter(|one| query.matches(one)).collect();
     found.sort_by(|a, b| query.compare(a, b));
-    found.iter().map(|contact| contact.id).collect()
+    found
 }
 
-/// All that a question finds, page after page.
-fn pages(index: &Index, query: &Query) -> Vec<ContactId> {
+fn answer(index: &Index, query: &Query) -> (Vec<ContactId>, Option<Place>) {
+    let Answer::Exact { ids, next, .. } = index.query(query) else {
+        panic!("the index leaves something open");
+    };
+    (ids, next)
+}
+
+/// All that a question finds, page after page by number.
+fn numbered(index: &Index, query: &Query) -> Vec<ContactId> {
     let mut found = Vec::new();
     loop {
         let slice = Slice { offset: found.len(), ..query.slice };
-        let Answer::Exact { ids, .. } = index.query(&Query { slice, ..query.clone() }) else {
-            panic!("the index leaves something open");
-        };
+        let (ids, _) = answer(index, &Query { slice, ..query.clone() });
         if ids.is_empty() {
             assert_eq!(found.iter().collect::<HashSet<_>>().len(), found.len());
             return found;
         }
         found.extend(ids);
+    }
+}
+
+/// The same, each page after the place where the one before ended.
+fn one_after_another(index: &Index, query: &Query) -> Vec<ContactId> {
+    let slice = Slice { offset: 0, ..query.slice };
+    let mut query = Query { slice, ..query.clone() };
+    let mut found = Vec::new();
+    loop {
+        let (ids, next) = answer(index, &query);
+        found.extend(ids);
+        assert!(found.len() <= index.len(), "the pages never end");
+        if next.is_none() {
+            return found;
+        }
+        query.after = next;
     }
 }

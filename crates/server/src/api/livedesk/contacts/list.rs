@@ -1,23 +1,30 @@
 //! `GET /api/v2/accounts/contacts`: list and search on one path (`livedesk-wire.md` 4.3, 4.4).
 
-use std::num::IntErrorKind;
-
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use meishi_contacts::{
-    Fault, Label, Query, Slice, TextQuery,
-    limits::{LABEL_FILTERS, MAX_PAGE_SIZE, PAGE_SIZE},
-    order,
+    AccountId, Fault, Label, Query, Slice, TextQuery, limits::LABEL_FILTERS, order,
 };
 use meishi_store::Include;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::ContactView;
-use crate::{ApiError, App, auth::Reader, params::Params};
+use super::{
+    position::{Position, question},
+    view::ContactView,
+};
+use crate::{
+    ApiError, App,
+    auth::Reader,
+    cursor,
+    directory::Page,
+    openapi::ErrorBody,
+    paging::{ByCursor, Target, page_size},
+    params::Params,
+};
 
 /// A page of contacts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,16 +34,46 @@ pub struct Answer<'a> {
     payload: Vec<ContactView<'a>>,
 }
 
-/// What there is to say of a page.
+/// What there is to say of a page: in the form of the documents, or by cursor.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = ContactPageMeta)]
-pub struct Meta {
+pub enum Meta {
+    /// The call named neither `limit` nor `cursor`.
+    Numbered(NumberedMeta),
+    /// The call named one of them.
+    ByCursor(CursorMeta),
+}
+
+/// What there is to say of a page that has a number.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactNumberedPageMeta)]
+pub struct NumberedMeta {
     /// How many contacts match in all.
     #[schema(example = 1)]
     count: u64,
     /// The page: a string when the call named one, the integer 1 otherwise, as the documented
     /// samples have it.
     current_page: CurrentPage,
+    /// Nothing matched as written, and these are near matches; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = true)]
+    fuzzy: Option<bool>,
+}
+
+/// What there is to say of a page by cursor.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactCursorPageMeta)]
+pub struct CursorMeta {
+    /// How many contacts match in all.
+    #[schema(example = 1)]
+    count: u64,
+    /// Whether another page follows.
+    #[schema(example = true)]
+    has_more: bool,
+    /// The `cursor` of the next page; `null` on the last.
+    #[schema(required = true, example = "AYqx0nqvBkZ-AAAAAAAAAAAPAcg1VlgYxU6b")]
+    next_cursor: Option<String>,
     /// Nothing matched as written, and these are near matches; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
@@ -58,6 +95,10 @@ pub enum CurrentPage {
 /// Without `q` all contacts of the account; with it those of whose name, e-mail, phone number or
 /// identifier it is a part, whatever case, width and diacritics (Müller is muller). A `q` of
 /// digits and `+ - ( ) . /` and blanks finds phone numbers by their digits.
+///
+/// Pages have numbers (`page`, `page_size`), or, with `limit` or `cursor`, each says where the next
+/// one begins: those show every contact that stays where it is in the order exactly once, whatever
+/// is written meanwhile; with `sort=id`, every contact that is there throughout.
 #[utoipa::path(
     get,
     path = "/api/v2/accounts/contacts",
@@ -68,39 +109,135 @@ pub enum CurrentPage {
         ("fuzzy" = Option<bool>, Query, description = "Where nothing matches `q` as written, find names that hold it misspelt; off by default"),
         ("page" = Option<String>, Query, description = "The page, from 1; anything else counts as 1", example = "1"),
         ("page_size" = Option<i64>, Query, description = "Contacts on a page, 1 to 100, default 15; `per_page` is the same", example = 10),
+        ("limit" = Option<i64>, Query, description = "Contacts on a page that is followed by cursor, 1 to 100, default 15; not beside `page`", example = 100),
+        ("cursor" = Option<String>, Query, description = "The `meta.next_cursor` of the page before, with the same query and order; not beside `page`", example = ""),
         ("labels" = Option<String>, Query, description = "Titles with commas between; contacts that have any of them. `labels[]=a&labels[]=b` is the same", example = "vip,zürich"),
-        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`; several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
+        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`; several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
         ("direction" = Option<String>, Query, description = "`asc` or `desc`, for sort keys without `-`", example = "asc"),
         ("include_contact_inboxes" = Option<bool>, Query, description = "Whether contacts show their channels; on by default"),
     ),
-    responses((status = 200, description = "A page of contacts", body = Answer<'static>)),
+    responses(
+        (
+            status = 200,
+            description = "A page of contacts",
+            body = Answer<'static>,
+            headers(("Link" = String, description = "By cursor: the next page, `rel=\"next\"`; absent on the last")),
+        ),
+        (
+            status = 410,
+            description = "The cursor is of another database, or of one that was restored since",
+            body = ErrorBody,
+            example = json!({
+                "error": "The cursor is of another database, or of one that was restored since; start again without a cursor",
+                "code": "cursor_expired",
+                "request_id": "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11",
+            }),
+        ),
+    ),
 )]
 pub async fn list(
     Reader(caller): Reader,
     State(app): State<App>,
+    target: Target,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let (page, current_page) = page(&params);
-    let limit = page_size(&params);
-    let mut query = Query {
-        text: params.get("q").and_then(TextQuery::parse),
-        labels: labels(&params)?,
-        order: order::parse(params.get("sort"), params.get("direction")),
-        slice: Slice { offset: (page - 1).saturating_mul(limit), limit },
-    };
-    let with_inboxes = params.is_on_by_default("include_contact_inboxes");
-    let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
-    let mut found = app.directory.page(caller.account, query.clone(), include).await?;
-    let mut fuzzy = None;
-    if found.total == 0 && params.is_on("fuzzy") && query.text.is_some() {
-        query.text = query.text.map(TextQuery::misspelt);
-        found = app.directory.page(caller.account, query, include).await?;
-        fuzzy = (found.total > 0).then_some(true);
+    match ByCursor::asked(&params)? {
+        Some(asked) => by_cursor(&app, caller.account, &params, asked, &target).await,
+        None => numbered(&app, caller.account, &params).await,
     }
-    let payload =
-        found.contacts.iter().map(|record| ContactView::new(record, with_inboxes)).collect();
-    Ok(Json(Answer { meta: Meta { count: found.total, current_page, fuzzy }, payload })
-        .into_response())
+}
+
+async fn numbered(app: &App, account: AccountId, params: &Params) -> Result<Response, ApiError> {
+    let (page, current_page) = page(params);
+    let limit = page_size(params);
+    let slice = Slice { offset: (page - 1).saturating_mul(limit), limit };
+    let found = find(app, account, query(params, slice)?, params).await?;
+    let (count, fuzzy) = (found.page.total, found.fuzzy());
+    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy });
+    Ok(answer(meta, &found.page, params))
+}
+
+async fn by_cursor(
+    app: &App,
+    account: AccountId,
+    params: &Params,
+    asked: ByCursor,
+    target: &Target,
+) -> Result<Response, ApiError> {
+    let mut query = query(params, Slice { offset: 0, limit: asked.limit })?;
+    target.check_room(cursor::sealed_len(Position::longest(&query.order)))?;
+    let (question, database) = (question(account, &query), app.database().await?);
+    let found = match asked.cursor {
+        None => find(app, account, query, params).await?,
+        Some(cursor) => {
+            let reader = cursor::Reader::open(&cursor, database, &question)?;
+            let Position { near, place } = Position::read(reader, &query.order)?;
+            query.after = Some(place);
+            if near {
+                query.text = query.text.map(TextQuery::misspelt);
+            }
+            Found { page: app.directory.page(account, query, include(params)).await?, near }
+        }
+    };
+    let (count, fuzzy, near) = (found.page.total, found.fuzzy(), found.near);
+    let next = found.page.next.clone().map(|place| Position { near, place });
+    let next_cursor = next.map(|position| position.write().seal(database, &question));
+    let link = next_cursor.as_deref().and_then(|cursor| target.next_link(cursor));
+    let has_more = next_cursor.is_some();
+    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy });
+    Ok((link.map(|link| [link]), answer(meta, &found.page, params)).into_response())
+}
+
+/// A page, and whether near matches had to do.
+struct Found {
+    page: Page,
+    near: bool,
+}
+
+impl Found {
+    fn fuzzy(&self) -> Option<bool> {
+        (self.near && self.page.total > 0).then_some(true)
+    }
+}
+
+/// The page of a query; of near matches, where nothing matches as written and the call wants them.
+async fn find(
+    app: &App,
+    account: AccountId,
+    mut query: Query,
+    params: &Params,
+) -> Result<Found, ApiError> {
+    let page = app.directory.page(account, query.clone(), include(params)).await?;
+    if page.total > 0 || !params.is_on("fuzzy") || query.text.is_none() {
+        return Ok(Found { page, near: false });
+    }
+    query.text = query.text.map(TextQuery::misspelt);
+    let page = app.directory.page(account, query, include(params)).await?;
+    Ok(Found { page, near: true })
+}
+
+fn query(params: &Params, slice: Slice) -> Result<Query, ApiError> {
+    Ok(Query {
+        text: params.get("q").and_then(TextQuery::parse),
+        labels: labels(params)?,
+        order: order::parse(params.get("sort"), params.get("direction")),
+        after: None,
+        slice,
+    })
+}
+
+fn with_inboxes(params: &Params) -> bool {
+    params.is_on_by_default("include_contact_inboxes")
+}
+
+fn include(params: &Params) -> Include {
+    if with_inboxes(params) { Include::Inboxes } else { Include::Nothing }
+}
+
+fn answer(meta: Meta, page: &Page, params: &Params) -> Response {
+    let with_inboxes = with_inboxes(params);
+    let view = |record| ContactView::new(record, with_inboxes);
+    Json(Answer { meta, payload: page.contacts.iter().map(view).collect() }).into_response()
 }
 
 /// A number of digits; one too large to count to is the largest.
@@ -114,19 +251,6 @@ fn page(params: &Params) -> (usize, CurrentPage) {
     let Some(text) = params.get("page") else { return (1, CurrentPage::First(1)) };
     let page = digits(text).unwrap_or(1).max(1);
     (page, CurrentPage::Named(page.to_string()))
-}
-
-fn page_size(params: &Params) -> usize {
-    let text = params.get("page_size").or_else(|| params.get("per_page")).unwrap_or_default();
-    match text.parse::<i64>() {
-        Ok(size) => usize::try_from(size).unwrap_or(1).clamp(1, MAX_PAGE_SIZE),
-        // A number too large or too small to count to is clamped like any other.
-        Err(error) => match error.kind() {
-            IntErrorKind::PosOverflow => MAX_PAGE_SIZE,
-            IntErrorKind::NegOverflow => 1,
-            _ => PAGE_SIZE,
-        },
-    }
 }
 
 /// The labels to filter by. A text that can be no label is a 422 that says so.

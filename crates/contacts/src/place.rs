@@ -1,0 +1,155 @@
+//! A place in the order of a list: what the order compares of a contact, apart from the contact.
+//!
+//! Contacts are in order as their places are, and a list goes on after a place, whatever became of
+//! the contact that stood there. All values are of bounded length ([`STRING_CHARS`] for a text as
+//! it is kept), so that a place fits into a cursor.
+//!
+//! To sort by one more field: `order.rs` (its name), `SortField::of` here, `Row::value` in the
+//! index, and how a cursor writes it (`server/src/api/livedesk/contacts/position.rs`).
+
+use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use crate::{
+    Contact, ContactId, Email, Phone, SortField, SortKey, UnixSeconds, limits::STRING_CHARS,
+    search::fold,
+};
+
+/// What a contact is sorted by under one key. Values of one key are always of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortValue<T> {
+    /// An address or an attribute.
+    Text(T),
+    /// A name: as searched, then as it is.
+    Name {
+        /// The folded name ([`fold`]).
+        folded: T,
+        /// The name itself.
+        name: T,
+    },
+    /// A time.
+    Time(UnixSeconds),
+    /// The contact's own number.
+    Id(ContactId),
+}
+
+impl SortValue<String> {
+    /// The same value, borrowed.
+    pub fn as_deref(&self) -> SortValue<&str> {
+        match self {
+            Self::Text(text) => SortValue::Text(text),
+            Self::Name { folded, name } => SortValue::Name { folded, name },
+            Self::Time(at) => SortValue::Time(*at),
+            Self::Id(id) => SortValue::Id(*id),
+        }
+    }
+}
+
+impl SortValue<&str> {
+    /// The same value, on its own.
+    pub fn into_owned(self) -> SortValue<String> {
+        match self {
+            Self::Text(text) => SortValue::Text(text.to_owned()),
+            Self::Name { folded, name } => {
+                SortValue::Name { folded: folded.to_owned(), name: name.to_owned() }
+            }
+            Self::Time(at) => SortValue::Time(at),
+            Self::Id(id) => SortValue::Id(id),
+        }
+    }
+}
+
+/// Where a contact stands, or once stood, in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What it has at each key of the order.
+    pub values: Vec<Option<SortValue<String>>>,
+    /// The contact, which decides among those with the same values.
+    pub id: ContactId,
+}
+
+impl Place {
+    /// The place of a contact.
+    pub fn of(order: &[SortKey], contact: &Contact) -> Self {
+        let values = order.iter().map(|key| key.field.of(contact)).collect();
+        Self { values, id: contact.id }
+    }
+
+    /// Which of two places of an order comes first.
+    pub fn compare(&self, other: &Self, order: &[SortKey]) -> Ordering {
+        order
+            .iter()
+            .zip(self.values.iter().zip(&other.values))
+            .map(|(key, (a, b))| compare_optional(*key, a.as_ref(), b.as_ref()))
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or_else(|| other.id.cmp(&self.id))
+    }
+}
+
+impl SortField {
+    /// What a contact is sorted by under this field.
+    pub fn of(self, contact: &Contact) -> Option<SortValue<String>> {
+        let attribute = |member| attribute_text(contact.additional_attributes.to_map().get(member));
+        let text = match self {
+            Self::Id => return Some(SortValue::Id(contact.id)),
+            Self::Name => {
+                let (folded, name) = (fold(&contact.name), contact.name.clone());
+                return Some(SortValue::Name { folded, name });
+            }
+            Self::LastActivityAt => return contact.last_activity_at.map(SortValue::Time),
+            Self::CreatedAt => return Some(SortValue::Time(contact.created_at)),
+            Self::Email => contact.email.as_ref().map(Email::to_string),
+            Self::PhoneNumber => contact.phone_number.as_ref().map(Phone::to_string),
+            Self::CompanyName => attribute("company_name"),
+            Self::City => attribute("city"),
+            Self::Country => attribute("country"),
+        };
+        text.map(SortValue::Text)
+    }
+}
+
+/// What a member of the maps sorts by: a string as it is, anything else but `null` by its JSON, of
+/// either the first [`STRING_CHARS`] code points.
+pub fn attribute_text(value: Option<&Value>) -> Option<String> {
+    match value {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(beginning(text).to_owned()),
+        Some(other) => Some(beginning(&other.to_string()).to_owned()),
+    }
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(STRING_CHARS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// Compares two values of a sort key, absent ones where `livedesk-wire.md` 9.5 puts them.
+pub fn compare_optional<T: Ord>(key: SortKey, a: Option<T>, b: Option<T>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) if key.descending => b.cmp(&a),
+        (Some(a), Some(b)) => a.cmp(&b),
+        (None, None) => Ordering::Equal,
+        (a, _) => {
+            let absent_first = key.descending && !key.field.nulls_always_last();
+            if a.is_none() == absent_first { Ordering::Less } else { Ordering::Greater }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_sorted_by_its_first_255_characters() {
+        let long = "ü".repeat(300);
+        let text = |value: Value| attribute_text(Some(&value)).unwrap();
+        assert_eq!(text(json!(long)), "ü".repeat(255));
+        assert_eq!(text(json!("ü".repeat(255))), "ü".repeat(255));
+        assert_eq!(text(json!([long])), format!("[\"{}", "ü".repeat(253)));
+        assert_eq!(text(json!("")), "");
+        assert_eq!(attribute_text(Some(&Value::Null)), None);
+    }
+}
