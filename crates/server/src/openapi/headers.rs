@@ -7,9 +7,9 @@ use serde_json::json;
 use utoipa::{
     ToSchema,
     openapi::{
-        HeaderBuilder, ObjectBuilder, OneOfBuilder, RefOr, Required, Response, ResponseBuilder,
-        Schema, Type,
+        HeaderBuilder, ObjectBuilder, RefOr, Required, Response, ResponseBuilder, Schema, Type,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::AnyOfBuilder,
     },
 };
 
@@ -100,7 +100,7 @@ fn either(mut known: Response, other: &Response) -> Response {
         content.schema.clone()
     };
     let both = [schema(&known), schema(other)];
-    let alternatives = both.into_iter().flatten().fold(OneOfBuilder::new(), OneOfBuilder::item);
+    let alternatives = both.into_iter().flatten().fold(AnyOfBuilder::new(), AnyOfBuilder::item);
     if let Some(RefOr::T(content)) = known.content.get_mut("application/json") {
         content.schema = Some(alternatives.into());
     }
