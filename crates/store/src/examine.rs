@@ -323,6 +323,7 @@ pub const CHECKS: [Check; 20] = [
                 AND earlier.seq = later.previous_seq
               WHERE later.previous_seq > counters.dropped_seq
                 AND (earlier.subject_id IS DISTINCT FROM later.subject_id
+                     OR NOT (earlier.kind LIKE 'contact.%' OR earlier.kind = 'tombstone')
                      OR later.previous_seq >= later.seq)
               GROUP BY later.account_id
               ORDER BY 1",

@@ -7,7 +7,7 @@ use meishi_contacts::{AccountId, ContactPatch, UnixMillis};
 use meishi_store::{Store, examine::Severity};
 
 use super::{
-    fields::{NOON, email, identifier, named, phone},
+    fields::{NOON, email, identifier, named, phone, webhook},
     tenant::Tenant,
 };
 
@@ -40,7 +40,7 @@ const fn damage(statement: &'static str, found: &'static [(&'static str, i64)]) 
 }
 
 /// Foreign keys must not be enforced while these run.
-pub(crate) const DAMAGES: [Damage; 31] = [
+pub(crate) const DAMAGES: [Damage; 40] = [
     damage("DELETE FROM databases", &[("database_identity", 0)]),
     damage(
         "DELETE FROM counters WHERE account_id = {account}",
@@ -67,7 +67,7 @@ pub(crate) const DAMAGES: [Damage; 31] = [
     damage("DELETE FROM events WHERE account_id = {account} AND seq < 3", &[("first_event", 2)]),
     damage(
         "DELETE FROM events WHERE account_id = {account} AND seq IN (3, 5)",
-        &[("events_dense", 2)],
+        &[("events_dense", 2), ("history_chains", 1)],
     ),
     damage(
         "UPDATE counters SET last_contact_id = 1 WHERE account_id = {account}",
@@ -81,6 +81,45 @@ pub(crate) const DAMAGES: [Damage; 31] = [
     damage(
         "UPDATE counters SET last_label_id = 0 WHERE account_id = {account}",
         &[("label_ids", 2)],
+    ),
+    damage(
+        "UPDATE counters SET last_webhook_id = 0 WHERE account_id = {account}",
+        &[("webhook_ids", 1)],
+    ),
+    // A history that begins with another contact's event, with a key's of the same number, with
+    // none.
+    damage(
+        "UPDATE contacts SET last_seq = 10 WHERE account_id = {account} AND id = 1",
+        &[("histories", 1)],
+    ),
+    damage(
+        "UPDATE contacts SET last_seq = 3 WHERE account_id = {account} AND id = 1",
+        &[("histories", 1)],
+    ),
+    damage(
+        "UPDATE deleted_contacts SET last_seq = 99 WHERE account_id = {account}",
+        &[("histories", 1)],
+    ),
+    // One that goes on with another contact's event, with a key's, with none, or nowhere.
+    damage(
+        "UPDATE events SET previous_seq = 4 WHERE account_id = {account} AND seq = 10",
+        &[("history_chains", 1)],
+    ),
+    damage(
+        "UPDATE events SET previous_seq = 3 WHERE account_id = {account} AND seq = 9",
+        &[("history_chains", 1)],
+    ),
+    damage(
+        "UPDATE events SET previous_seq = 99 WHERE account_id = {account} AND seq = 10",
+        &[("history_chains", 1)],
+    ),
+    damage(
+        "UPDATE events SET previous_seq = seq WHERE account_id = {account} AND seq = 10",
+        &[("history_chains", 1)],
+    ),
+    damage(
+        "UPDATE webhooks SET cursor = cursor + 1 WHERE account_id = {account}",
+        &[("webhook_cursors", 1)],
     ),
     damage(
         "DELETE FROM identities WHERE account_id = {account} AND kind = 'email'",
@@ -183,6 +222,7 @@ pub(crate) async fn fill(store: &Arc<dyn Store>) -> Tenant {
         tenant.set_labels(anna, &["vip", "new"]).await;
         tenant.update(bob, named("Robert")).await;
         tenant.delete(gone).await;
+        tenant.create_webhook(webhook("https://example.com/")).await;
     }
     acme
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use meishi_contacts::{
     AttributesPatch, ChannelType, ContactId, ContactPatch, Credential, Email, Identifier, InboxId,
-    Label, NewContact, NewInbox, NewKey, NewLink, Patch, Phone, Role, Seed, SourceId, UnixMillis,
+    Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch, Phone, Role, Seed, SourceId,
+    UnixMillis, WebhookEvent, WebhookFormat,
 };
 use meishi_store::Change;
 use serde_json::{Map, Value};
@@ -120,4 +121,15 @@ pub(crate) fn key_of(credential: &Credential, name: &str, role: Role) -> NewKey 
 /// A key of a credential that nobody asks for.
 pub(crate) fn some_key(name: &str) -> NewKey {
     key_of(&Credential::from_seed(&fresh_seed()), name, Role::Agent)
+}
+
+/// A webhook that is told of everything.
+pub(crate) fn webhook(url: &str) -> NewWebhook {
+    NewWebhook {
+        url: url.to_owned(),
+        events: WebhookEvent::ALL.to_vec(),
+        format: WebhookFormat::Meishi,
+        include_activity: false,
+        secret: format!("whsec_{url}"),
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use meishi_contacts::{
     AccountId, Actor, ApiKey, Card, Contact, ContactId, ContactLink, ContactPatch, Credential,
-    Event, Identity, IdentityKind, Inbox, InboxId, Label, NewInbox, NewKey, Role, Seq,
-    limits::READ_ROWS,
+    Event, Identity, IdentityKind, Inbox, InboxId, Label, NewInbox, NewKey, NewWebhook, Role, Seq,
+    Webhook, limits::READ_ROWS,
 };
 use meishi_store::{
     Applied, Change, ChangeError, ContactRecord, Context, Counts, Include, NewAccount, Outcome,
@@ -36,6 +36,7 @@ pub(crate) struct State {
     contacts: Vec<ContactRecord>,
     inboxes: Vec<Inbox>,
     keys: Vec<ApiKey>,
+    webhooks: Vec<Webhook>,
     events: Vec<Event>,
 }
 
@@ -152,6 +153,13 @@ impl Tenant {
         }
     }
 
+    pub(crate) async fn create_webhook(&self, new: NewWebhook) -> Webhook {
+        match self.change(Change::CreateWebhook(Box::new(new))).await {
+            Ok(Outcome::WebhookCreated(webhook)) => webhook,
+            other => panic!("no webhook made: {other:?}"),
+        }
+    }
+
     pub(crate) async fn find(&self, id: ContactId) -> Option<ContactRecord> {
         self.store.contact(self.account, id, Include::Inboxes).await.unwrap()
     }
@@ -207,6 +215,7 @@ impl Tenant {
             contacts: self.contacts().await,
             inboxes: self.store.inboxes(self.account).await.unwrap(),
             keys: self.store.keys(self.account).await.unwrap(),
+            webhooks: self.store.webhooks(self.account).await.unwrap(),
             events: self.events().await,
         }
     }

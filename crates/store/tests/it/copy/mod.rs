@@ -17,7 +17,8 @@ use meishi_contacts::{
     Availability, ContactPatch, Credential, KeyPatch, Patch, Role, UnixMillis, UnixSeconds,
 };
 use meishi_store::{
-    Change, Context, DatabaseUrl, Idempotency, SqliteStore, Store,
+    Attempt, Change, Context, DatabaseUrl, Idempotency, Lease, NewDelivery, Settlement,
+    SqliteStore, Store, WebhookHealth,
     copy::{Phase, Place, Progress, TableCopy, copy},
     sqlite::DataDirectory,
 };
@@ -31,7 +32,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::conformance::{
     fields::{
         NOON, blank, create, email, fresh_seed, identifier, inbox, inbox_as, key_of, merge, named,
-        phone, set_labels, some_key, text, with_email,
+        phone, set_labels, some_key, text, webhook, with_email,
     },
     tenant::Tenant,
 };
@@ -175,6 +176,8 @@ async fn fill(store: &Arc<dyn Store>) {
     }
     store.touch_key(acme.account, acme.key.id, UnixMillis(NOON.0 + 5)).await.unwrap();
 
+    fill_webhooks(&acme).await;
+
     // Outcomes under a key: one that worked and one that did not.
     for (key, change) in
         [("鍵 1", create(named("keyed"))), ("key 2", set_labels(gone.contact.id, &[]))]
@@ -197,6 +200,47 @@ async fn fill(store: &Arc<dyn Store>) {
         })
     };
     globex.apply(globex.cx(), (0..MANY).map(many).collect(), true).await;
+}
+
+/// Webhooks, one of which is at work and has something in each column of a delivery.
+async fn fill_webhooks(tenant: &Tenant) {
+    let store = &tenant.store;
+    let told = tenant.create_webhook(webhook("https://example.com/窓口")).await;
+    let gone = tenant.create_webhook(webhook("https://example.com/gone")).await;
+    for change in [
+        Change::DeleteWebhook { id: gone.id },
+        Change::RotateWebhook { id: told.id, secret: "whsec_new".into(), overlap_seconds: 60 },
+    ] {
+        tenant.change(change).await.unwrap();
+    }
+    let from = store.lease_webhooks("a", NOON, NOON, 9).await.unwrap()[0].stored.cursor;
+    let contact = tenant.create(named("Told of")).await.contact.id;
+    tenant.update(contact, named("Told of again")).await;
+    let lease = Lease { account: tenant.account, webhook: told.id, owner: "a".into() };
+    let new = tenant.events_after(from).await.into_iter().filter_map(|event| {
+        let (kind, payload) = (event.body.kind().to_owned(), format!("{:?} ü", event.body));
+        let contact = event.body.contact()?;
+        Some(NewDelivery {
+            seq: event.seq,
+            id: format!("id {}", event.seq),
+            kind,
+            contact,
+            payload,
+        })
+    });
+    let new: Vec<NewDelivery> = new.collect();
+    let (first, last) = (new[0].seq, new[1].seq);
+    assert!(store.enqueue_deliveries(&lease, from, last, new, NOON).await.unwrap());
+    let attempt = Attempt {
+        at: NOON,
+        millis: 5,
+        status: Some(500),
+        answer: Some("No\n\"".into()),
+        error: None,
+    };
+    let (given_up, failing) = (Settlement::GivenUp, WebhookHealth::Failing(NOON));
+    let settled = store.settle_delivery(&lease, first, attempt, given_up, failing, NOON).await;
+    assert!(settled.unwrap());
 }
 
 /// What a copy reports.
