@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use meishi_contacts::{
     AttributesPatch, ChannelType, ContactId, ContactPatch, Credential, Email, Identifier, InboxId,
-    Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch, Phone, Role, Seed, SourceId,
-    UnixMillis, WebhookEvent, WebhookFormat,
+    Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch, PayloadForm, Phone, Role,
+    Seed, SourceId, UnixMillis, WebhookEvent,
 };
 use meishi_store::Change;
 use serde_json::{Map, Value};
@@ -128,7 +128,7 @@ pub(crate) fn webhook(url: &str) -> NewWebhook {
     NewWebhook {
         url: url.to_owned(),
         events: WebhookEvent::ALL.to_vec(),
-        format: WebhookFormat::Meishi,
+        format: PayloadForm::Meishi,
         include_activity: false,
         secret: format!("whsec_{url}"),
     }
