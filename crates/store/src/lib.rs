@@ -233,7 +233,8 @@ pub trait Store: Send + Sync + 'static {
     async fn heads(&self, accounts: &[AccountId]) -> Result<Vec<(AccountId, Seq)>, StoreError>;
 
     /// Takes away the account's oldest events that are all older than `before`, some thousands at a
-    /// time, but none that a webhook has yet to look at, nor the last one.
+    /// time, and with them what was delivered of them; but none that a webhook has yet to look at or
+    /// to be told of, nor the last one.
     async fn drop_events(
         &self,
         account: AccountId,
@@ -275,7 +276,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leases webhooks of whatever account that are at work and have something to do: events to
     /// look at, or deliveries whose time may have come. Until `until` no other owner gets them; the
-    /// owner itself gets them again. Not more than `limit`.
+    /// owner itself gets them again, with the lease prolonged, until it gives them back, and so does
+    /// whoever comes after `until`. Not more than `limit`.
     async fn lease_webhooks(
         &self,
         owner: &str,
@@ -288,9 +290,10 @@ pub trait Store: Send + Sync + 'static {
     /// as soon as there is a further event.
     async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Keeps what a webhook is to be told of the events up to `to`, and that it looked at these.
-    /// `false`, and nothing is kept, when the lease is another's or the webhook has not looked at
-    /// exactly the events up to `from`. A contact's deliveries go out one after the other.
+    /// Keeps what a webhook is to be told of the events up to `to`, in their order, and that it
+    /// looked at these. `false`, and nothing is kept, when the lease is another's, the webhook is
+    /// not at work, or it has not looked at exactly the events up to `from`. A contact's deliveries
+    /// go out one after the other.
     async fn enqueue_deliveries(
         &self,
         lease: &Lease,

@@ -293,6 +293,11 @@ impl Ledger {
         }
     }
 
+    /// Whether calls erased the contact.
+    fn is_erased(&self, id: ContactId) -> bool {
+        self.erased.iter().any(|erased| erased.id == id)
+    }
+
     /// The last event of a contact's history, be the contact there or gone.
     fn last_event(&self, id: ContactId) -> Option<Seq> {
         let stored = self.contacts.get(&id).map(|stored| stored.last_seq);
@@ -359,10 +364,11 @@ impl Ledger {
         }
         let results = self.run_changes(call);
         if let Some(key) = key {
+            let kept = erasure::to_be_kept(&call.changes, &results);
             let kept = KeptOutcome {
                 fingerprint: key.fingerprint,
-                contacts: told_of(&call.changes, &results),
-                results: results.clone(),
+                contacts: told_of(&call.changes, &kept),
+                results: kept,
                 at: call.cx.at,
             };
             self.outcomes.put(key.into(), kept);

@@ -80,7 +80,14 @@ impl Needs {
                                 needs.add_before(change);
                             }
                         }
-                        _ => {}
+                        Some(_) => {}
+                        // One that a call is yet to make; what the contact has then is loaded but
+                        // for the numbers of its labels.
+                        None => {
+                            let contact = ledger.contacts.get(id).map(|stored| &stored.contact);
+                            let labels = contact.into_iter().flat_map(|contact| &contact.labels);
+                            needs.labels.extend(labels.cloned());
+                        }
                     }
                 }
                 _ => {}

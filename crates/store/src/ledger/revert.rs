@@ -19,13 +19,19 @@ pub(super) fn revert(
     if !is_known {
         return Err(ChangeError::NotFound(Missing::Contact));
     }
-    let event = step.ledger.past.get(&seq).filter(|event| event.body.contact() == Some(id));
+    let made = step.ledger.events.iter().map(|new| &new.event).find(|event| event.seq == seq);
+    let event = step.ledger.past.get(&seq).or(made);
+    let event = event.filter(|event| event.body.contact() == Some(id));
     let Some(Event { body, .. }) = event.cloned() else {
         return Err(refused("seq", "is no event of this contact"));
     };
+    // What was loaded of the event is what it was before calls erased it.
+    if step.ledger.is_erased(id) {
+        return Err(refused("seq", "was erased"));
+    }
     match body {
         EventBody::ContactUpdated { changes, .. } => undo(step, id, changes, only),
-        EventBody::ContactDeleted(card) if only.is_none() => restore(step, card),
+        EventBody::ContactDeleted(card) if only.is_none() => restore(step, seq, card),
         EventBody::ContactDeleted(_) => Err(refused("field", "is no part of a deletion")),
         EventBody::ContactCreated(_) | EventBody::ContactRestored(_) => {
             Err(refused("seq", "is a creation; delete the contact instead"))
@@ -80,7 +86,7 @@ fn undo(
 }
 
 /// Brings a deleted contact back as it last was, with those of its links whose channels are there.
-fn restore(step: &mut Step<'_>, card: Card) -> Result<Outcome, ChangeError> {
+fn restore(step: &mut Step<'_>, seq: Seq, card: Card) -> Result<Outcome, ChangeError> {
     let Card { mut contact, contact_inboxes } = card;
     let id = contact.id;
     let ledger = &mut *step.ledger;
@@ -94,6 +100,10 @@ fn restore(step: &mut Step<'_>, card: Card) -> Result<Outcome, ChangeError> {
     }
     if step.cx.precondition.is_some() {
         return Err(ChangeError::NotFound(Missing::Contact));
+    }
+    // An earlier deletion would bring back what the contact was then, under a version that it had.
+    if ledger.deleted_contacts.get(&id) != Some(&seq) {
+        return Err(refused("seq", "is not the contact's last deletion"));
     }
     let mut faults = contacts::held_by_others(ledger, contact.identities(), None);
     let mut links = Vec::new();

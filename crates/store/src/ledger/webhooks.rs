@@ -143,7 +143,8 @@ pub(super) fn redeliver(
         let key: (WebhookId, Seq) = (id, seq);
         let Some(mut row) = ledger.deliveries.get(&key).cloned() else { continue };
         // What was erased has nothing left to be sent.
-        if row.state == DeliveryState::Erased {
+        let erased = ledger.erased.iter().any(|erased| erased.deliveries.contains(&key));
+        if erased || row.state == DeliveryState::Erased {
             continue;
         }
         let first = !at_work.contains(&row.contact);

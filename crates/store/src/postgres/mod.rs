@@ -37,7 +37,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
     AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, Webhook, WebhookId, limits::READ_ROWS,
+    StoredKey, UnixMillis, Webhook, WebhookId,
+    limits::{PURGED_ROWS, READ_ROWS},
 };
 
 use crate::{
@@ -365,6 +366,10 @@ impl Store for PostgresStore {
                 retention::purge(session, account, now, settled_before).boxed()
             });
             gone += purged.await?;
+            // What is left comes with the next step.
+            if gone >= usize::try_from(PURGED_ROWS).unwrap_or(usize::MAX) {
+                break;
+            }
         }
         Ok(gone)
     }
@@ -418,12 +423,9 @@ impl Store for PostgresStore {
     }
 
     async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError> {
-        let lease = Arc::new(lease.clone());
-        self.read(move |session| {
-            let lease = Arc::clone(&lease);
-            async move { deliveries::release(session, &lease).await }.boxed()
-        })
-        .await
+        let lease = lease.clone();
+        self.write(move |session| async move { deliveries::release(session, &lease).await }.boxed())
+            .await
     }
 
     async fn enqueue_deliveries(

@@ -20,6 +20,11 @@ statements! {
          WHERE account_id = $1 AND state <> 'deleted'";
     FIRST_KEPT(INT8, INT8, INT8, INT8) = "SELECT seq FROM events
          WHERE account_id = $1 AND seq > $2 AND seq <= $3 AND at >= $4 ORDER BY seq LIMIT 1";
+    UNSETTLED(INT8, INT8, INT8) = "SELECT min(seq) FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND seq <= $3
+           AND state IN ('waiting', 'pending')";
+    DROP_DELIVERIES(INT8, INT8, INT8) = "DELETE FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND seq <= $3";
     DROP(INT8, INT8) = "DELETE FROM events WHERE account_id = $1 AND seq <= $2";
     DROP_DELETED(INT8, INT8) = "DELETE FROM deleted_contacts
          WHERE account_id = $1 AND last_seq <= $2";
@@ -57,17 +62,30 @@ pub(super) async fn drop_events(
     let may = (last - 1).min(looked_at.unwrap_or(last)).min(dropped + PURGED_ROWS);
     let kept = session.query_opt(FIRST_KEPT, &[&account.0, &dropped, &may, &before.0]).await?;
     let kept: Option<i64> = kept.map(|row| column(&row, 0)).transpose()?;
-    let upto = kept.map_or(may, |seq| seq - 1);
+    let mut upto = kept.map_or(may, |seq| seq - 1);
+    let mut webhooks = Vec::new();
+    for row in session.query(WEBHOOKS, &[&account.0]).await? {
+        let webhook: i64 = column(&row, 0)?;
+        let unsettled = session.query_opt(UNSETTLED, &[&account.0, &webhook, &upto]).await?;
+        let unsettled = unsettled.map_or(Ok(None), |row| column::<Option<i64>>(&row, 0))?;
+        upto = unsettled.map_or(upto, |seq| upto.min(seq - 1));
+        webhooks.push(webhook);
+    }
     if upto <= dropped {
         return Ok(Retained { dropped_seq: Seq(dropped), more: false });
+    }
+    // What was delivered of them is as old as they are, and erasures find it by them.
+    for webhook in &webhooks {
+        session.execute(DROP_DELIVERIES, &[&account.0, webhook, &upto]).await?;
     }
     session.execute(DROP, &[&account.0, &upto]).await?;
     session.execute(DROP_DELETED, &[&account.0, &upto]).await?;
     session.execute(NOTE, &[&account.0, &upto]).await?;
-    Ok(Retained { dropped_seq: Seq(upto), more: kept.is_none() })
+    Ok(Retained { dropped_seq: Seq(upto), more: upto == may })
 }
 
-/// Takes away what of an account has expired, and answers how many rows.
+/// Takes away what of an account has expired, and answers how many rows. Under the lock of its
+/// counters, so that no call is about to use a key again, or to deliver once more, what goes here.
 pub(super) async fn purge(
     session: &Session,
     account: AccountId,
@@ -76,6 +94,7 @@ pub(super) async fn purge(
 ) -> Result<usize, Error> {
     let kept_for = i64::try_from(IDEMPOTENCY_TTL.as_millis()).unwrap_or(i64::MAX);
     let expired = now.0.saturating_sub(kept_for);
+    session.query_opt(accounts::LOCK_COUNTERS, &[&account.0]).await?;
     let mut batch = Batch::new(session, account);
     let account = account.0;
     let mut gone = 0;

@@ -98,10 +98,11 @@ statements! {
         "INSERT INTO deleted_contacts (account_id, id, last_seq) VALUES ($1, $2, $3)
          ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
     RETURN_CONTACT(INT8, INT8) = "DELETE FROM deleted_contacts WHERE account_id = $1 AND id = $2";
-    INSERT_WEBHOOK(INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, INT8, INT8) =
-        "INSERT INTO webhooks (account_id, id, url, events, format, include_activity, state,
-           secret, created_at, cursor, next_at, lease_until)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)";
+    INSERT_WEBHOOK(
+        INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, TEXT, INT8, INT8, INT8
+    ) = "INSERT INTO webhooks (account_id, id, url, events, format, include_activity, state,
+           secret, previous_secret, previous_until, created_at, cursor, next_at, lease_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0)";
     UPDATE_WEBHOOK(INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, INT8, TEXT, TEXT, INT8) =
         "UPDATE webhooks SET url = $3, events = $4, format = $5, include_activity = $6,
            state = $7, state_reason = $8, failing_since = $9, secret = $10,
@@ -115,6 +116,8 @@ statements! {
          ORDER BY next_at, seq LIMIT $3";
     REVIVE_DELIVERY(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET next_at = $4, tries = 0
          WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    WAKE_WEBHOOK(INT8, INT8) =
+        "UPDATE webhooks SET next_at = 0 WHERE account_id = $1 AND id = $2";
     UPDATE_DELIVERY(INT8, INT8, INT8, TEXT, INT8, INT8) = "UPDATE deliveries
          SET state = $4, tries = $5, next_at = $6, settled_at = NULL
          WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
@@ -207,8 +210,10 @@ pub(super) async fn rows(
     for ((webhook, seq), row) in &writes.changed_deliveries {
         let next_at = row.next_at.map(|at| at.0);
         let columns = (webhook.0, seq.0, row.state.as_str(), row.tries, next_at);
-        // It may have been purged since.
-        batch.send(UPDATE_DELIVERY, Expect::Any, columns);
+        batch.send(UPDATE_DELIVERY, Expect::Rows(1), columns);
+    }
+    for webhook in &writes.woken_webhooks {
+        batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }
     batch.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
@@ -356,6 +361,8 @@ impl<'a> Batch<'a> {
                 webhook.include_activity,
                 webhook.state.as_str(),
                 stored.secret.as_str(),
+                stored.previous_secret.as_deref(),
+                webhook.previous_until.map(|at| at.0),
                 webhook.created_at.0,
                 stored.cursor.0,
             );

@@ -15,6 +15,12 @@ statements! {
          FROM counters WHERE account_id = ?1";
     FIRST_KEPT = "SELECT seq FROM events
          WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3 AND at >= ?4 ORDER BY seq LIMIT 1";
+    WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
+    UNSETTLED = "SELECT min(seq) FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq <= ?3
+           AND state IN ('waiting', 'pending')";
+    DROP_DELIVERIES = "DELETE FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq <= ?3";
     DROP = "DELETE FROM events WHERE account_id = ?1 AND seq <= ?2";
     DROP_DELETED = "DELETE FROM deleted_contacts WHERE account_id = ?1 AND last_seq <= ?2";
     NOTE = "UPDATE counters SET dropped_seq = ?2 WHERE account_id = ?1";
@@ -52,14 +58,29 @@ pub(super) fn drop_events(
         .prepare_cached(FIRST_KEPT)?
         .query_row(params![account.0, dropped, may, before.0], |row| row.get(0))
         .optional()?;
-    let upto = kept.map_or(may, |seq| seq - 1);
+    let mut upto = kept.map_or(may, |seq| seq - 1);
+    let webhooks: Vec<i64> = connection
+        .prepare_cached(WEBHOOK_IDS)?
+        .query_map(params![account.0], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for webhook in &webhooks {
+        let unsettled: Option<i64> = connection
+            .prepare_cached(UNSETTLED)?
+            .query_row(params![account.0, webhook, upto], |row| row.get(0))?;
+        upto = unsettled.map_or(upto, |seq| upto.min(seq - 1));
+    }
     if upto <= dropped {
         return Ok(Retained { dropped_seq: Seq(dropped), more: false });
+    }
+    // What was delivered of them is as old as they are, and erasures find it by them.
+    for webhook in &webhooks {
+        let old = params![account.0, webhook, upto];
+        connection.prepare_cached(DROP_DELIVERIES)?.execute(old)?;
     }
     connection.prepare_cached(DROP)?.execute(params![account.0, upto])?;
     connection.prepare_cached(DROP_DELETED)?.execute(params![account.0, upto])?;
     connection.prepare_cached(NOTE)?.execute(params![account.0, upto])?;
-    Ok(Retained { dropped_seq: Seq(upto), more: kept.is_none() })
+    Ok(Retained { dropped_seq: Seq(upto), more: upto == may })
 }
 
 /// Takes away what has expired.

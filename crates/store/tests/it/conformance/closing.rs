@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
-use meishi_contacts::{InboxId, Seq};
-use meishi_store::{Include, Store, StoreError};
+use meishi_contacts::{InboxId, Seq, WebhookId};
+use meishi_store::{DeliveryQuery, Include, Lease, Settlement, Store, StoreError, WebhookHealth};
 
 use super::{
+    deliveries::attempt,
     fields::{NOON, blank, create},
     tenant::{Tenant, new_account},
 };
@@ -36,6 +37,25 @@ pub(crate) async fn every_call_after_close_fails_as_unavailable(store: Arc<dyn S
     assert!(is_unavailable(&store.inbox(account, InboxId(1)).await), "inbox");
     assert!(is_unavailable(&store.keys(account).await), "keys");
     assert!(is_unavailable(&store.events(account, Seq(0), 10).await), "events");
+    assert!(is_unavailable(&store.history(account, id, None, 9).await), "history");
+    assert!(is_unavailable(&store.heads(&[account]).await), "heads");
+    assert!(is_unavailable(&store.drop_events(account, NOON).await), "drop_events");
+    assert!(is_unavailable(&store.purge(NOON, NOON).await), "purge");
+    assert!(is_unavailable(&store.webhooks(account).await), "webhooks");
+    let hook = WebhookId(1);
+    assert!(is_unavailable(&store.webhook(account, hook).await), "webhook");
+    let query = DeliveryQuery::default();
+    assert!(is_unavailable(&store.deliveries(account, hook, query, 9).await), "deliveries");
+    assert!(is_unavailable(&store.delivery(account, hook, Seq(1)).await), "delivery");
+    assert!(is_unavailable(&store.due_deliveries(account, hook, NOON, 9).await), "due_deliveries");
+    assert!(is_unavailable(&store.lease_webhooks("a", NOON, NOON, 9).await), "lease_webhooks");
+    let lease = Lease { account, webhook: hook, owner: "a".to_owned() };
+    assert!(is_unavailable(&store.release_webhook(&lease).await), "release_webhook");
+    let kept = store.enqueue_deliveries(&lease, Seq(1), Seq(2), Vec::new(), NOON).await;
+    assert!(is_unavailable(&kept), "enqueue_deliveries");
+    let (delivered, well) = (Settlement::Delivered, WebhookHealth::Well);
+    let noted = store.settle_delivery(&lease, Seq(1), attempt(1), delivered, well, NOON).await;
+    assert!(is_unavailable(&noted), "settle_delivery");
     assert!(is_unavailable(&store.snapshot(account).await), "snapshot");
     assert!(is_unavailable(&store.database().await), "database");
     assert!(is_unavailable(&store.examine(NOON).await), "examine");

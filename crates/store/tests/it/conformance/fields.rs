@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use meishi_contacts::{
-    AttributesPatch, ChannelType, ContactId, ContactPatch, Credential, Email, Identifier, InboxId,
-    Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch, PayloadForm, Phone, Role,
-    Seed, SourceId, UnixMillis, WebhookEvent,
+    AttributesPatch, ChannelType, ContactId, ContactPatch, Credential, Email, Field, FieldPath,
+    Identifier, InboxId, Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch,
+    PayloadForm, Phone, Role, Seed, Seq, SourceId, UnixMillis, WebhookEvent,
 };
 use meishi_store::Change;
 use serde_json::{Map, Value};
@@ -91,6 +91,31 @@ pub(crate) fn update(id: ContactId, patch: ContactPatch) -> Change {
 
 pub(crate) fn delete(id: ContactId) -> Change {
     Change::DeleteContact { id }
+}
+
+/// An upsert that lacks nothing to create.
+pub(crate) fn upsert(fields: ContactPatch) -> Change {
+    let new = Box::new(NewContact { fields, link: None });
+    Change::UpsertContact { new, lacks: Vec::new(), only_create: false }
+}
+
+/// Undoes a whole event.
+pub(crate) fn revert(id: ContactId, seq: Seq) -> Change {
+    Change::RevertContact { id, seq, only: None }
+}
+
+/// Undoes one field of an event.
+pub(crate) fn revert_only(id: ContactId, seq: Seq, only: impl Into<FieldPath>) -> Change {
+    Change::RevertContact { id, seq, only: Some(only.into()) }
+}
+
+pub(crate) fn erase(id: ContactId) -> Change {
+    Change::EraseContact { id }
+}
+
+/// One of the custom attributes.
+pub(crate) fn custom(key: &str) -> FieldPath {
+    FieldPath { field: Field::CustomAttributes, key: Some(key.to_owned()) }
 }
 
 pub(crate) fn set_labels(id: ContactId, titles: &[&str]) -> Change {

@@ -16,7 +16,7 @@ use super::{
     tenant::Tenant,
 };
 
-fn keyed(tenant: &Tenant, key: &str, fingerprint: u8) -> Context {
+pub(crate) fn keyed(tenant: &Tenant, key: &str, fingerprint: u8) -> Context {
     let idempotency = Idempotency {
         api_key_id: tenant.key.id,
         route: "POST /contacts".to_owned(),

@@ -20,7 +20,10 @@ pub(crate) mod concurrency;
 pub(crate) mod contact_creation;
 pub(crate) mod contact_deletion;
 pub(crate) mod contact_update;
+pub(crate) mod deliveries;
+pub(crate) mod erasure;
 pub(crate) mod events;
+pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod inboxes;
@@ -28,7 +31,11 @@ pub(crate) mod keys;
 pub(crate) mod labels;
 pub(crate) mod preconditions;
 pub(crate) mod reads;
+pub(crate) mod retention;
+pub(crate) mod reverting;
 pub(crate) mod snapshot;
+pub(crate) mod upserts;
+pub(crate) mod webhooks;
 
 /// Runs every test of the contract on a store. `$make_store` is a function beside the invocation:
 /// it answers a future of a store that is empty, and of whatever keeps that store's data alive.
@@ -196,6 +203,85 @@ macro_rules! store_conformance {
                 contacts_come_by_id_with_their_labels,
                 a_snapshot_shows_its_moment_whatever_is_written_while_it_is_read,
                 a_snapshot_that_nobody_reads_to_its_end_holds_nothing_up,
+            }
+            history {
+                a_history_holds_every_event_of_the_contact_and_no_other,
+                a_history_holds_what_one_call_did_and_nothing_that_was_refused,
+                a_history_is_read_page_by_page,
+                one_read_of_a_history_returns_at_most_so_many_events,
+                a_contact_that_never_was_has_no_history,
+                a_history_that_is_asked_for_from_another_event_shows_nothing_of_it,
+                a_history_says_where_retention_cut_it,
+                heads_are_the_last_events_of_those_accounts_that_there_are,
+            }
+            reverting {
+                every_field_can_be_given_back,
+                one_field_or_attribute_is_given_back_and_the_others_stay,
+                what_was_changed_since_stands_in_the_way_and_is_named,
+                what_is_as_it_was_is_not_undone_again,
+                labels_are_given_back_as_a_whole,
+                an_address_that_another_took_is_not_given_back,
+                attributes_cannot_grow_beyond_their_limit_by_undoing,
+                a_deletion_is_undone_with_all_that_went,
+                a_contact_comes_back_without_the_links_whose_channels_are_gone,
+                what_was_taken_meanwhile_keeps_a_contact_from_coming_back,
+                only_the_last_deletion_is_undone,
+                what_is_no_change_of_the_contact_cannot_be_undone,
+                undoing_asks_for_the_version_too,
+                a_call_can_undo_what_it_did_itself,
+                a_call_that_fails_after_undoing_leaves_nothing,
+            }
+            upserts {
+                a_contact_that_is_not_there_is_made_with_its_link,
+                identifier_comes_before_email_and_email_before_phone,
+                without_an_address_there_is_always_a_new_contact,
+                it_says_what_changed_what_did_not_and_what_was_not_taken,
+                addresses_of_two_contacts_are_refused_and_both_are_named,
+                what_a_creation_lacks_is_no_fault_of_an_update,
+                a_version_that_is_expected_is_that_of_the_contact_that_is_found,
+                it_finds_what_changes_before_it_in_the_call_left,
+                upserts_of_one_address_at_once_make_one_contact,
+            }
+            erasure {
+                a_contact_goes_with_all_that_is_known_of_it,
+                a_deleted_contact_can_be_erased_and_once_is_enough,
+                an_erasure_asks_for_the_version_too,
+                what_a_call_did_before_it_erased_is_erased_too,
+                an_erasure_in_a_call_that_fails_did_not_happen,
+                erasures_among_writers_leave_nothing_of_the_contact,
+            }
+            webhooks {
+                a_webhook_is_made_with_what_it_was_given,
+                an_update_changes_what_it_names_and_tells_of_each,
+                a_rotated_webhook_signs_with_both_secrets,
+                a_deleted_webhook_is_gone_and_its_id_is_not_given_again,
+                an_account_has_at_most_so_many_webhooks,
+                no_event_and_no_outcome_holds_a_webhooks_secret,
+                webhooks_of_a_call_that_fails_are_not_there,
+            }
+            deliveries {
+                a_lease_is_exclusive_until_it_ends,
+                a_webhook_without_anything_to_do_is_not_leased,
+                a_lease_that_is_given_back_comes_again_when_something_is_due,
+                what_a_server_left_behind_is_found_by_the_next,
+                only_whoever_looked_at_the_events_before_keeps_what_it_saw,
+                deliveries_of_one_contact_go_out_one_after_the_other,
+                the_log_of_attempts_keeps_the_last_ones,
+                an_attempt_tells_how_the_webhook_is,
+                a_webhook_that_works_again_is_told_at_once,
+                deliveries_can_be_made_once_more,
+                what_was_erased_is_not_sent_any_more,
+                a_deleted_webhook_is_told_nothing_and_goes_with_time,
+                servers_that_work_at_once_deliver_each_event_once,
+                bookkeeping_and_changes_do_not_wait_for_each_other_for_ever,
+            }
+            retention {
+                the_oldest_events_go_and_the_rest_has_no_gap,
+                many_events_go_some_thousands_at_a_time,
+                no_event_goes_that_a_webhook_has_yet_to_look_at,
+                what_retention_took_is_not_known_any_more,
+                a_key_can_be_used_anew_when_its_outcome_expired,
+                settled_deliveries_go_when_they_are_old,
             }
             concurrency {
                 patches_of_different_attributes_lose_none,

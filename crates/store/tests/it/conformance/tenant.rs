@@ -9,12 +9,12 @@ use meishi_contacts::{
     Webhook, limits::READ_ROWS,
 };
 use meishi_store::{
-    Applied, Change, ChangeError, ContactRecord, Context, Counts, Include, NewAccount, Outcome,
-    Store,
+    Applied, Change, ChangeError, ContactRecord, Context, Counts, ErasureReceipt, History, Include,
+    NewAccount, Outcome, Store,
 };
 
 use super::{
-    fields::{NOON, create, create_in, delete, fresh_seed, key_of, set_labels, update},
+    fields::{NOON, create, create_in, delete, erase, fresh_seed, key_of, set_labels, update},
     replay::all_events,
 };
 
@@ -158,6 +158,38 @@ impl Tenant {
             Ok(Outcome::WebhookCreated(webhook)) => webhook,
             other => panic!("no webhook made: {other:?}"),
         }
+    }
+
+    /// Undoes something of a contact, which must work.
+    pub(crate) async fn reverted(&self, change: Change) -> ContactRecord {
+        match self.change(change).await {
+            Ok(Outcome::ContactReverted(record)) => *record,
+            other => panic!("not reverted: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn erase(&self, id: ContactId) -> ErasureReceipt {
+        match self.change(erase(id)).await {
+            Ok(Outcome::ContactErased(receipt)) => receipt,
+            other => panic!("not erased: {other:?}"),
+        }
+    }
+
+    /// A part of a contact's history.
+    pub(crate) async fn history_from(
+        &self,
+        id: ContactId,
+        from: Option<Seq>,
+        limit: usize,
+    ) -> Option<History> {
+        self.store.history(self.account, id, from, limit).await.unwrap()
+    }
+
+    /// The events of a contact's history by their numbers, which must go back to its beginning.
+    pub(crate) async fn history(&self, id: ContactId) -> Vec<i64> {
+        let history = self.history_from(id, None, READ_ROWS).await.unwrap();
+        assert_eq!((history.next, history.dropped), (None, false));
+        history.events.iter().map(|event| event.seq.0).collect()
     }
 
     pub(crate) async fn find(&self, id: ContactId) -> Option<ContactRecord> {

@@ -41,8 +41,22 @@ impl Asked {
     /// Holds the answer to whether there are events of the call.
     fn check(&self, has_events: bool) {
         let changed = |outcome: &Outcome| {
-            use Outcome::{ContactUpdated, InboxUpdated, KeyUpdated, LabelsSet};
-            !matches!(outcome, ContactUpdated(_) | InboxUpdated(_) | KeyUpdated(_) | LabelsSet(_))
+            use Outcome::{
+                ContactReverted, ContactUpdated, ContactUpserted, InboxUpdated, KeyUpdated,
+                LabelsSet, Redelivering, WebhookUpdated,
+            };
+            match outcome {
+                ContactUpdated(_)
+                | ContactReverted(_)
+                | InboxUpdated(_)
+                | KeyUpdated(_)
+                | LabelsSet(_)
+                | WebhookUpdated(_)
+                | Redelivering { .. } => false,
+                ContactUpserted(upserted) => upserted.matched_by.is_none(),
+                Outcome::ContactErased(receipt) => receipt.contact,
+                _ => true,
+            }
         };
         // A key that is taken, here or by the account that never gives its key up.
         let mut wanted = BTreeSet::from([credential(0).api_key]);

@@ -8,11 +8,11 @@ mod at_once;
 mod pair;
 mod search;
 mod steps;
-mod tables;
+pub(crate) mod tables;
 
 use std::{path::Path, sync::Arc};
 
-use meishi_contacts::{AccountId, Contact, Query, Seq};
+use meishi_contacts::{AccountId, Contact, Query};
 use meishi_store::{
     DatabaseUrl, Include, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError,
     examine::Severity, sqlite::DataDirectory,
@@ -156,8 +156,10 @@ async fn compare_all(pair: &Pair, queries: &[Query]) {
         for key in keys {
             same(sqlite.key_by_name(&key.api_key).await, postgres.key_by_name(&key.api_key).await);
         }
-        let events = all_events(sqlite, account, Seq(0)).await;
-        same(Ok(events), Ok(all_events(postgres, account, Seq(0)).await));
+        let from = sqlite.counts(account).await.unwrap().unwrap().dropped_seq;
+        let events = all_events(sqlite, account, from).await;
+        same(Ok(events), Ok(all_events(postgres, account, from).await));
+        same(sqlite.webhooks(account).await, postgres.webhooks(account).await);
         search::compare([sqlite, postgres], account, queries).await;
     }
     same(findings(sqlite).await, findings(postgres).await);

@@ -1,20 +1,26 @@
 //! A SQLite store and a PostgreSQL one, asked the same.
 
-use std::{fmt::Debug, mem::discriminant, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, mem::discriminant, sync::Arc};
 
 use futures::TryStreamExt;
 use meishi_contacts::{
-    AccountId, Actor, ContactId, InboxId, KeyId, NewKey, Role, Seed, UnixMillis, Version, WebhookId,
+    AccountId, Actor, ContactId, Event, InboxId, KeyId, NewKey, Role, Seed, Seq, UnixMillis,
+    Version, WebhookId,
 };
 use meishi_store::{
-    Applied, Change, Context, CreatedAccount, Idempotency, NewAccount, Outcome, Store, StoreError,
+    Applied, Change, Context, CreatedAccount, Idempotency, Lease, NewAccount, NewDelivery, Outcome,
+    Store, StoreError,
 };
 use proptest::sample::Index;
 use serde_json::json;
 
-use super::steps::{Apply, Step, credential};
-use crate::conformance::fields::{
-    NOON, blank, create, create_in, inbox, key_of, named, set_labels, with_custom, with_email,
+use super::steps::{Apply, Step, Upkeep, credential};
+use crate::conformance::{
+    deliveries::attempt,
+    fields::{
+        NOON, blank, create, create_in, inbox, key_of, named, set_labels, webhook, with_custom,
+        with_email,
+    },
 };
 
 /// The two stores, the second one perhaps behind several servers.
@@ -22,6 +28,8 @@ pub(crate) struct Pair {
     pub(crate) sqlite: Arc<dyn Store>,
     pub(crate) postgres: Vec<Arc<dyn Store>>,
     pub(crate) accounts: Vec<Known>,
+    /// How far each webhook got, as far as it was seen.
+    cursors: BTreeMap<(AccountId, WebhookId), Seq>,
     /// How many calls there were.
     number: usize,
 }
@@ -53,7 +61,7 @@ macro_rules! both {
 
 impl Pair {
     pub(crate) fn new(sqlite: Arc<dyn Store>, postgres: Vec<Arc<dyn Store>>) -> Self {
-        Self { sqlite, postgres, accounts: Vec::new(), number: 0 }
+        Self { sqlite, postgres, accounts: Vec::new(), cursors: BTreeMap::new(), number: 0 }
     }
 
     /// Makes an account in both, with some contacts, so that what is asked of them meets some.
@@ -74,6 +82,7 @@ impl Pair {
             set_labels(ContactId(1), &["c"]),
             set_labels(ContactId(1), &["b", "c"]),
             set_labels(ContactId(2), &["a", "c"]),
+            Change::CreateWebhook(Box::new(webhook("https://example.com"))),
         ];
         let account = self.accounts.last().unwrap().id;
         let cx = Context {
@@ -159,8 +168,96 @@ impl Pair {
                 let account = self.account(*who);
                 both!(self, store => snapshot(store.as_ref(), account));
             }
+            Step::History { who, id, from, limit } => {
+                let account = self.account(*who);
+                both!(self, store => store.history(account, *id, *from, *limit));
+            }
+            Step::Heads(who) => {
+                let accounts: Vec<_> = who.iter().map(|who| self.account(*who)).collect();
+                both!(self, store => heads(store.as_ref(), &accounts));
+            }
+            Step::Webhooks { who, id } => {
+                let account = self.account(*who);
+                both!(self, store => store.webhooks(account));
+                both!(self, store => store.webhook(account, *id));
+            }
+            Step::Deliveries { who, id, query, limit } => {
+                let account = self.account(*who);
+                both!(self, store => store.deliveries(account, *id, *query, *limit));
+            }
+            Step::Upkeep(upkeep) => self.look_after(upkeep).await,
             Step::Database => drop(both!(self, store => store.database())),
             Step::Ready => drop(both!(self, store => store.ready())),
+        }
+    }
+
+    async fn look_after(&mut self, upkeep: &Upkeep) {
+        let lease = |who: Index, (webhook, owner): &(WebhookId, String)| Lease {
+            account: self.account(who),
+            webhook: *webhook,
+            owner: owner.clone(),
+        };
+        match upkeep {
+            Upkeep::DropEvents { who, before } => {
+                let account = self.account(*who);
+                both!(self, store => store.drop_events(account, at(*before)));
+            }
+            Upkeep::Purge { now, settled_before } => {
+                both!(self, store => store.purge(at(*now), at(*settled_before)));
+            }
+            Upkeep::Lease { owner, now, lasts, limit } => {
+                let until = at(now + lasts);
+                let leased =
+                    both!(self, store => store.lease_webhooks(owner, at(*now), until, *limit));
+                for leased in leased.into_iter().flatten() {
+                    let key = (leased.stored.account, leased.stored.webhook.id);
+                    self.cursors.insert(key, leased.stored.cursor);
+                }
+            }
+            Upkeep::Enqueue { who, lease: by, from, events } => {
+                let lease = lease(*who, by);
+                let key = (lease.account, lease.webhook);
+                let from = from.map(Seq).or_else(|| self.cursors.get(&key).copied());
+                let from = from.unwrap_or_default();
+                let found = both!(self, store => store.events(lease.account, from, *events));
+                let found = found.unwrap_or_default();
+                let to = found.last().map_or(from, |event| event.seq);
+                let new: Vec<NewDelivery> = found.iter().filter_map(news).collect();
+                let kept = both!(
+                    self,
+                    store => store.enqueue_deliveries(&lease, from, to, new.clone(), NOON)
+                );
+                if kept == Some(true) {
+                    self.cursors.insert(key, to);
+                }
+            }
+            Upkeep::Due { who, id, now, limit } => {
+                let account = self.account(*who);
+                both!(self, store => store.due_deliveries(account, *id, at(*now), *limit));
+            }
+            Upkeep::Settle { who, lease: by, due, settlement, health, now } => {
+                let lease = lease(*who, by);
+                let (account, id) = (lease.account, lease.webhook);
+                let found = both!(self, store => store.due_deliveries(account, id, at(*now), 9));
+                let found = found.unwrap_or_default();
+                let seq = match due {
+                    Ok(index) if !found.is_empty() => found[index.index(found.len())].seq,
+                    Ok(_) => return,
+                    Err(seq) => *seq,
+                };
+                both!(self, store => store.settle_delivery(
+                    &lease,
+                    seq,
+                    attempt(*now),
+                    *settlement,
+                    health.clone(),
+                    at(*now),
+                ));
+            }
+            Upkeep::Release { who, lease: by } => {
+                let lease = lease(*who, by);
+                both!(self, store => store.release_webhook(&lease));
+            }
         }
     }
 
@@ -284,6 +381,32 @@ pub(crate) fn same<T: PartialEq + Debug>(
         }
         (sqlite, postgres) => panic!("SQLite says {sqlite:?}, PostgreSQL says {postgres:?}"),
     }
+}
+
+fn at(millis: i64) -> UnixMillis {
+    UnixMillis(NOON.0 + millis)
+}
+
+/// What a webhook is told of an event.
+fn news(event: &Event) -> Option<NewDelivery> {
+    let kind = event.body.kind();
+    Some(NewDelivery {
+        seq: event.seq,
+        id: format!("id {}", event.seq),
+        kind: kind.to_owned(),
+        contact: event.body.contact().filter(|_| kind.starts_with("contact."))?,
+        payload: serde_json::to_string(&event.body).unwrap(),
+    })
+}
+
+/// The heads of accounts, in an order of their own.
+async fn heads(
+    store: &dyn Store,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, Seq)>, StoreError> {
+    let mut heads = store.heads(accounts).await?;
+    heads.sort_unstable();
+    Ok(heads)
 }
 
 /// A snapshot, read to its end.

@@ -5,10 +5,11 @@
 
 use meishi_contacts::{
     ContactId, ContactPatch, Credential, Email, Identity, IdentityKind, InboxId, KeyId, NewContact,
-    NewKey, NewLink, Patch, Phone, Role, SecretHash, Seed, SourceId,
+    NewKey, NewLink, Patch, Phone, Role, SecretHash, Seed, Seq, SourceId, UnixMillis, WebhookId,
+    WebhookState,
     limits::{BATCH_CHANGES, LAST_SECOND, READ_ROWS},
 };
-use meishi_store::{Change, Include};
+use meishi_store::{Change, DeliveryQuery, DeliveryState, Include, Settlement, WebhookHealth};
 use proptest::{
     collection::vec,
     option,
@@ -17,7 +18,7 @@ use proptest::{
 };
 
 use crate::conformance::{
-    fields::{NOON, blank, create, delete, inbox_as, key_of, update},
+    fields::{NOON, blank, create, delete, inbox_as, key_of, update, upsert},
     random_changes::{change, fields, fresh_hash, fresh_key},
     values::{any_text, number, strange_text, text},
 };
@@ -39,9 +40,59 @@ pub(crate) enum Step {
     Inbox { who: Index, id: InboxId },
     Keys(Index),
     Events { who: Index, after: i64, limit: usize },
+    History { who: Index, id: ContactId, from: Option<Seq>, limit: usize },
+    Heads(Vec<Index>),
+    Webhooks { who: Index, id: WebhookId },
+    Deliveries { who: Index, id: WebhookId, query: DeliveryQuery, limit: usize },
+    Upkeep(Upkeep),
     Snapshot(Index),
     Database,
     Ready,
+}
+
+/// What is done beside the changes, at so many milliseconds after noon.
+#[derive(Debug, Clone)]
+pub(crate) enum Upkeep {
+    DropEvents {
+        who: Index,
+        before: i64,
+    },
+    Purge {
+        now: i64,
+        settled_before: i64,
+    },
+    Lease {
+        owner: String,
+        now: i64,
+        lasts: i64,
+        limit: usize,
+    },
+    /// Looks at the next events that there are, as whoever leased something last, or from an event.
+    Enqueue {
+        who: Index,
+        lease: (WebhookId, String),
+        from: Option<i64>,
+        events: usize,
+    },
+    Due {
+        who: Index,
+        id: WebhookId,
+        now: i64,
+        limit: usize,
+    },
+    /// Settles one of the deliveries that are due, or that of an event.
+    Settle {
+        who: Index,
+        lease: (WebhookId, String),
+        due: Result<Index, Seq>,
+        settlement: Settlement,
+        health: WebhookHealth,
+        now: i64,
+    },
+    Release {
+        who: Index,
+        lease: (WebhookId, String),
+    },
 }
 
 /// A call of `apply`.
@@ -104,7 +155,76 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         who().prop_map(Step::Snapshot),
         prop_oneof![Just(Step::Database), Just(Step::Ready)],
     ];
-    prop_oneof![3 => writes.boxed(), 1 => reads.boxed()].boxed()
+    let seq = || prop_oneof![9 => 0..60_i64, 1 => number()].prop_map(Seq);
+    let hook = || (1..4_i64).prop_map(WebhookId);
+    let query = (option::of(select(DeliveryState::ALL.to_vec())), option::weighted(0.3, seq()))
+        .prop_map(|(state, before)| DeliveryQuery { state, before });
+    let past = prop_oneof![
+        3 => (who(), id(), option::weighted(0.3, seq()), 0..9_usize)
+            .prop_map(|(who, id, from, limit)| Step::History { who, id, from, limit }),
+        1 => vec(who(), 0..4).prop_map(Step::Heads),
+        1 => (who(), hook()).prop_map(|(who, id)| Step::Webhooks { who, id }),
+        2 => (who(), hook(), query, 0..9_usize)
+            .prop_map(|(who, id, query, limit)| Step::Deliveries { who, id, query, limit }),
+    ];
+    prop_oneof![
+        12 => writes.boxed(),
+        3 => reads.boxed(),
+        2 => past.boxed(),
+        6 => upkeep().prop_map(Step::Upkeep).boxed(),
+    ]
+    .boxed()
+}
+
+fn upkeep() -> impl Strategy<Value = Upkeep> {
+    let who = any::<Index>;
+    let now = || 0..100_i64;
+    let owner = || text(&["server 1", "server 2"]);
+    let lease = || ((1..4_i64).prop_map(WebhookId), owner());
+    let limit = || 0..5_usize;
+    let settlement = prop_oneof![
+        3 => Just(Settlement::Delivered),
+        2 => now().prop_map(|at| Settlement::Retry(UnixMillis(NOON.0 + at))),
+        1 => Just(Settlement::GivenUp),
+    ];
+    let health = prop_oneof![
+        3 => Just(WebhookHealth::Well),
+        2 => now().prop_map(|at| WebhookHealth::Failing(UnixMillis(NOON.0 + at))),
+        1 => select(vec![WebhookState::Paused, WebhookState::Disabled])
+            .prop_map(|state| WebhookHealth::Stopped { state, reason: "so".to_owned() }),
+    ];
+    let due = prop_oneof![
+        5 => who().prop_map(Ok),
+        1 => (4..40_i64).prop_map(|seq| Err(Seq(seq))),
+    ];
+    let day = 24 * 3600 * 1000_i64;
+    prop_oneof![
+        1 => (who(), now()).prop_map(|(who, before)| Upkeep::DropEvents { who, before }),
+        1 => (prop_oneof![now(), now().prop_map(move |at| at + day)], now())
+            .prop_map(|(now, settled_before)| Upkeep::Purge { now, settled_before }),
+        3 => (owner(), now(), 0..50_i64, limit())
+            .prop_map(|(owner, now, lasts, limit)| Upkeep::Lease { owner, now, lasts, limit }),
+        5 => (who(), lease(), option::weighted(0.1, 0..20_i64), 0..30_usize)
+            .prop_map(|(who, lease, from, events)| Upkeep::Enqueue { who, lease, from, events }),
+        1 => (who(), 1..4_i64, now(), limit()).prop_map(|(who, id, now, limit)| Upkeep::Due {
+            who,
+            id: WebhookId(id),
+            now,
+            limit,
+        }),
+        6 => (who(), lease(), due, settlement, health, now()).prop_map(
+            |(who, lease, due, settlement, health, now)| Upkeep::Settle {
+                who,
+                lease,
+                due,
+                settlement,
+                health,
+                now,
+            }
+        ),
+        1 => (who(), lease()).prop_map(|(who, lease)| Upkeep::Release { who, lease }),
+    ]
+    .boxed()
 }
 
 /// A call of `apply` whose success depends on no other account.
@@ -267,6 +387,30 @@ fn scenario() -> impl Strategy<Value = Vec<Change>> {
             Change::CreateKey(key.clone()),
             Change::RevokeKey { id: KeyId(-1) },
             Change::CreateKey(key),
+        ]),
+        // A contact that comes back, or is erased, and what the call wanted of it then.
+        (contact(), fields(), 4..40_i64, 4..40_i64).prop_map(move |(id, fields, first, second)| {
+            let revert = |seq| Change::RevertContact { id, seq: Seq(seq), only: None };
+            vec![
+                revert(first),
+                delete(id),
+                revert(first),
+                Change::EraseContact { id },
+                revert(second),
+                create(fields.clone()),
+                update(last(1), fields.clone()),
+                Change::EraseContact { id: last(1) },
+                create(fields),
+            ]
+        }),
+        // What is found of what was made, changed and given up right before.
+        (contact(), fields(), fields()).prop_map(move |(id, fields, others)| vec![
+            upsert(fields.clone()),
+            update(id, others.clone()),
+            upsert(others.clone()),
+            delete(id),
+            upsert(fields),
+            upsert(others),
         ]),
         // Two rotations, of which the second forgets the first secret.
         (1..4_i64, fresh_hash(), fresh_hash()).prop_map(|(id, first, second)| {

@@ -6,6 +6,7 @@
 
 mod connections;
 mod doubt;
+mod erased;
 mod examine;
 mod load;
 mod pooler;

@@ -3,6 +3,7 @@
 mod backup;
 mod directory;
 mod durability;
+mod erased;
 mod examine;
 mod restore;
 mod rows;
