@@ -21,6 +21,7 @@ pub mod network;
 pub mod observe;
 pub mod openapi;
 pub mod params;
+pub(crate) mod past;
 pub mod rate_limit;
 pub mod rng;
 pub mod router;

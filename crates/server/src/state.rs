@@ -8,7 +8,9 @@ use std::{
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::{Applied, Change, Context, Store, StoreError};
 
-use crate::{Settings, directory::Directory, rate_limit::RateLimits, rng::Rng};
+use tokio::sync::Notify;
+
+use crate::{Settings, directory::Directory, egress::Egress, rate_limit::RateLimits, rng::Rng};
 
 /// A key's last use is written once in this time at most.
 const TOUCH_MILLIS: i64 = 60_000;
@@ -29,6 +31,10 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// What the operator set.
     pub settings: Settings,
+    /// The way out.
+    pub egress: Egress,
+    /// Called upon when this server changed something: there may be webhooks to be told.
+    pub(crate) changed: Notify,
     /// How often somebody may call.
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
@@ -52,8 +58,18 @@ impl App {
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let rate_limits = RateLimits::new(&settings.rate_limits);
-        let touched = Mutex::default();
-        Self(Arc::new(Parts { store, directory, clock, rng, settings, rate_limits, touched }))
+        let egress = Egress::new(settings.egress.clone());
+        Self(Arc::new(Parts {
+            store,
+            directory,
+            clock,
+            rng,
+            settings,
+            egress,
+            changed: Notify::new(),
+            rate_limits,
+            touched: Mutex::default(),
+        }))
     }
 
     /// Does changes ([`Store::apply`]). The only way by which the service makes any.
@@ -63,7 +79,9 @@ impl App {
         changes: Vec<Change>,
         atomic: bool,
     ) -> Result<Applied, StoreError> {
-        self.store.apply(cx, changes, atomic).await
+        let applied = self.store.apply(cx, changes, atomic).await;
+        self.changed.notify_one();
+        applied
     }
 
     /// Notes that a key was used, without making the request wait for it.

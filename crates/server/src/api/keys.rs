@@ -278,7 +278,8 @@ fn expires_at(body: &Fields, faults: &mut Vec<Fault>) -> Patch<UnixMillis> {
     }
 }
 
-fn overlap(body: &Fields, faults: &mut Vec<Fault>) -> i64 {
+/// For how long the secret before a rotation stays valid.
+pub(super) fn overlap(body: &Fields, faults: &mut Vec<Fault>) -> i64 {
     match body.members.get("overlap_seconds") {
         None | Some(Value::Null) => 0,
         Some(value) => integer(value)

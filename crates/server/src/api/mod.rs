@@ -4,6 +4,7 @@ pub mod health;
 pub mod inboxes;
 pub mod keys;
 pub mod livedesk;
+pub mod webhooks;
 
 use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
 use meishi_store::{Applied, Change, ChangeError, Context, Outcome, StoreError};

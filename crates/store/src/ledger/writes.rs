@@ -1,5 +1,7 @@
 //! What calls left to be saved: rows that differ, by table, and the events that tell of it.
 
+use std::collections::BTreeSet;
+
 use meishi_contacts::{
     ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq, StoredKey, StoredWebhook,
     UnixMillis, WebhookId, WebhookState,
@@ -59,6 +61,8 @@ pub(crate) struct Writes {
     /// Webhooks that were set to work again, and when.
     pub(crate) revived_webhooks: Vec<(WebhookId, UnixMillis)>,
     pub(crate) changed_deliveries: Vec<((WebhookId, Seq), DeliveryRow)>,
+    /// Webhooks that have something to do again.
+    pub(crate) woken_webhooks: BTreeSet<WebhookId>,
     pub(crate) new_outcomes: Vec<(OutcomeKey, KeptOutcome)>,
     pub(crate) events: Vec<NewEvent>,
     /// The counters, where they changed.
@@ -148,6 +152,7 @@ impl Ledger {
         );
         let changed = self.deliveries.differences().into_iter();
         writes.changed_deliveries = changed.filter_map(|d| Some((d.key, d.after?))).collect();
+        writes.woken_webhooks = writes.changed_deliveries.iter().map(|((id, _), _)| *id).collect();
         for erased in &self.erased {
             for new in self.events.iter_mut().take(erased.fresh_events) {
                 if tells_of(&new.event.body, erased.id) {

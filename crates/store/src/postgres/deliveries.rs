@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use meishi_contacts::{
-    AccountId, ContactId, Seq, UnixMillis, WebhookId, WebhookState,
+    AccountId, ContactId, Seq, UnixMillis, WebhookId,
     limits::{READ_ROWS, REDELIVERIES},
 };
 use tokio_postgres::Row;
@@ -71,8 +71,11 @@ statements! {
          WHERE state = 'enabled' AND (lease_until <= $2 OR lease = $1)
            AND (next_at <= $2 OR cursor < last_seq)
          ORDER BY next_at LIMIT $3");
-    TAKE(INT8, INT8, TEXT, INT8, INT8) = "UPDATE webhooks SET lease = $3, lease_until = $4
-         WHERE account_id = $1 AND id = $2 AND (lease_until <= $5 OR lease = $3)";
+    // Until it is given back there is something to do, for whoever takes it over too.
+    TAKE(INT8, INT8, TEXT, INT8, INT8) =
+        "UPDATE webhooks SET lease = $3, lease_until = $4, next_at = 0
+         WHERE account_id = $1 AND id = $2 AND (lease_until <= $5 OR lease = $3)
+           AND state = 'enabled'";
     HOLDS(INT8, INT8, TEXT) = "SELECT state FROM webhooks
          WHERE account_id = $1 AND id = $2 AND lease = $3 FOR UPDATE";
     NEXT_DUE(INT8, INT8) = "SELECT next_at FROM deliveries
@@ -105,7 +108,7 @@ statements! {
     FAILING(INT8, INT8, INT8) = "UPDATE webhooks SET failing_since = coalesce(failing_since, $3)
          WHERE account_id = $1 AND id = $2";
     STOP(INT8, INT8, TEXT, TEXT) = "UPDATE webhooks SET state = $3, state_reason = $4
-         WHERE account_id = $1 AND id = $2";
+         WHERE account_id = $1 AND id = $2 AND state = 'enabled'";
 }
 
 /// A webhook's deliveries, the newest event first.
@@ -227,8 +230,12 @@ pub(super) async fn lease(
     Ok(leased)
 }
 
-/// Gives a lease back.
+/// Gives a lease back. What sets the webhook to work meanwhile waits for it, and is not overruled.
 pub(super) async fn release(session: &Session, lease: &Lease) -> Result<(), Error> {
+    let holds = [&lease.account.0 as _, &lease.webhook.0 as _, &lease.owner as _];
+    if session.query_opt(HOLDS, &holds).await?.is_none() {
+        return Ok(());
+    }
     let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&lease.account.0, &lease.webhook.0];
     let next = session.query_opt(NEXT_DUE, &key).await?;
     let next = next.map_or(Ok(None), |row| column::<Option<i64>>(&row, 0))?.unwrap_or(i64::MAX);
@@ -293,8 +300,8 @@ pub(super) async fn settle(
 ) -> Result<bool, Error> {
     let (account, webhook) = (lease.account.0, lease.webhook.0);
     let holds = session.query_opt(HOLDS, &[&account, &webhook, &lease.owner]).await?;
-    let holds: Option<String> = holds.map(|row| column(&row, 0)).transpose()?;
-    if holds.as_deref() != Some(WebhookState::Enabled.as_str()) {
+    let state: Option<String> = holds.map(|row| column(&row, 0)).transpose()?;
+    if state.is_none_or(|state| state == "deleted") {
         return Ok(false);
     }
     let found = session.query_opt(LOCK_DELIVERY, &[&account, &webhook, &seq.0]).await?;

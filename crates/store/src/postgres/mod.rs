@@ -418,12 +418,9 @@ impl Store for PostgresStore {
     }
 
     async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError> {
-        let lease = Arc::new(lease.clone());
-        self.read(move |session| {
-            let lease = Arc::clone(&lease);
-            async move { deliveries::release(session, &lease).await }.boxed()
-        })
-        .await
+        let lease = lease.clone();
+        self.write(move |session| async move { deliveries::release(session, &lease).await }.boxed())
+            .await
     }
 
     async fn enqueue_deliveries(

@@ -115,6 +115,8 @@ statements! {
          ORDER BY next_at, seq LIMIT $3";
     REVIVE_DELIVERY(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET next_at = $4, tries = 0
          WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    WAKE_WEBHOOK(INT8, INT8) =
+        "UPDATE webhooks SET next_at = 0 WHERE account_id = $1 AND id = $2";
     UPDATE_DELIVERY(INT8, INT8, INT8, TEXT, INT8, INT8) = "UPDATE deliveries
          SET state = $4, tries = $5, next_at = $6, settled_at = NULL
          WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
@@ -209,6 +211,9 @@ pub(super) async fn rows(
         let columns = (webhook.0, seq.0, row.state.as_str(), row.tries, next_at);
         // It may have been purged since.
         batch.send(UPDATE_DELIVERY, Expect::Any, columns);
+    }
+    for webhook in &writes.woken_webhooks {
+        batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }
     batch.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {

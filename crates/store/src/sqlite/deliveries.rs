@@ -57,9 +57,11 @@ statements! {
          WHERE state = 'enabled' AND (lease_until <= ?2 OR lease = ?1)
            AND (next_at <= ?2 OR cursor < last_seq)
          ORDER BY next_at LIMIT ?3");
-    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4 WHERE account_id = ?1 AND id = ?2";
+    // Until it is given back there is something to do, for whoever takes it over too.
+    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4, next_at = 0
+         WHERE account_id = ?1 AND id = ?2";
     HOLDS = "SELECT 1 FROM webhooks
-         WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND state = 'enabled'";
+         WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND state <> 'deleted'";
     NEXT_DUE = "SELECT min(next_at) FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'";
     GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0, next_at = ?4

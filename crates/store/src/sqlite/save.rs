@@ -72,6 +72,7 @@ statements! {
            SELECT seq FROM deliveries
            WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'
            ORDER BY next_at LIMIT ?4)";
+    WAKE_WEBHOOK = "UPDATE webhooks SET next_at = 0 WHERE account_id = ?1 AND id = ?2";
     UPDATE_DELIVERY = "UPDATE deliveries SET state = ?4, tries = ?5, next_at = ?6,
            settled_at = NULL
          WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
@@ -161,6 +162,9 @@ pub(super) fn rows(
         let next_at = row.next_at.map(|at| at.0);
         (to.account, webhook.0, seq.0, row.state.as_str(), row.tries, next_at)
     })?;
+    for webhook in &writes.woken_webhooks {
+        connection.prepare_cached(WAKE_WEBHOOK)?.execute(params![to.account, webhook.0])?;
+    }
     to.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
         to.outcome(key, kept)?;
