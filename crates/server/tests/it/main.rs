@@ -43,3 +43,4 @@ mod roles;
 mod search;
 mod sort;
 mod update;
+mod webhooks;

@@ -10,7 +10,7 @@ use crate::{api::rfc3339, openapi::ListMeta};
 /// A webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
-pub struct WebhookView {
+pub(super) struct WebhookView {
     /// The webhook's number.
     #[schema(example = 1)]
     id: i64,
