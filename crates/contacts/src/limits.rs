@@ -51,7 +51,7 @@ pub const WEBHOOK_RESTS: usize = 1024;
 pub const WEBHOOK_TURN_TIME: Duration = Duration::from_secs(20);
 /// For how long a turn has its webhook for itself: longer than it can take, its last requests
 /// included.
-pub const WEBHOOK_LEASE: Duration = Duration::from_secs(60);
+pub const WEBHOOK_LEASE: Duration = Duration::from_mins(1);
 /// How long a webhook is left alone after an attempt that failed, whatever else is due.
 pub const WEBHOOK_REST: Duration = Duration::from_secs(1);
 /// How often a server looks for something to do that another one, or the time, brought.
