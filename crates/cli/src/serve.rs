@@ -3,7 +3,8 @@
 use std::{io::ErrorKind, net::SocketAddr};
 
 use anyhow::Context as _;
-use meishi_server::{App, control, metrics, serve};
+use futures::FutureExt as _;
+use meishi_server::{App, control, metrics, serve, webhooks::Worker};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -44,7 +45,7 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
         }
         None => None,
     };
-    let stop = stop_signal()?;
+    let stop = stop_signal()?.shared();
     // On PostgreSQL commands open the store themselves.
     let socket = match place {
         Place::Directory(data_dir) => Some(operator::socket(data_dir)),
@@ -79,8 +80,16 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
         tokio::join!(control, metrics);
         std::future::pending::<()>().await;
     };
+    // A task of its own, so that its work is not in the way of connections.
+    let webhooks = tokio::spawn(Worker::new(app.clone()).run(stop.clone()));
+    let serving = async {
+        serve::serve(listener, app.clone(), stop).await;
+        if let Err(error) = webhooks.await {
+            tracing::error!(%error, "webhooks are no longer told");
+        }
+    };
     tokio::select! {
-        () = serve::serve(listener, app.clone(), stop) => {}
+        () = serving => {}
         () = background => {}
     }
     // One that is left behind is replaced by the next start.

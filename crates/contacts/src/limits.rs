@@ -41,6 +41,33 @@ pub const ROTATION_OVERLAP_SECONDS: i64 = 30 * 24 * 3600;
 pub const WEBHOOK_SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 /// How long an endpoint's `Retry-After` can put the next attempt off; a longer one is cut.
 pub const RETRY_AFTER_SECONDS: i64 = 24 * 3600;
+/// How long an endpoint may take nothing at all before its webhook is paused.
+pub const WEBHOOK_PATIENCE: Duration = Duration::from_hours(72);
+/// Webhooks that one server works on at once; further ones wait for their turn.
+pub const WEBHOOK_TURNS: usize = 32;
+/// Turns of webhooks that end with a rest, beside those at work.
+pub const WEBHOOK_RESTS: usize = 1024;
+/// Time after which a turn begins no further request, so that others get theirs.
+pub const WEBHOOK_TURN_TIME: Duration = Duration::from_secs(20);
+/// For how long a turn has its webhook for itself: longer than it can take, its last requests
+/// included.
+pub const WEBHOOK_LEASE: Duration = Duration::from_mins(1);
+/// How long a webhook is left alone after an attempt that failed, whatever else is due.
+pub const WEBHOOK_REST: Duration = Duration::from_secs(1);
+/// How often a server looks for something to do that another one, or the time, brought.
+pub const WEBHOOK_POLL: Duration = Duration::from_secs(1);
+/// The least time between two such looks, however often something changes.
+pub const WEBHOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Events that a webhook looks at in one step.
+pub const WEBHOOK_EVENTS: usize = 100;
+/// Contacts of which a turn remembers what they were, to tell what they became.
+pub const WEBHOOK_CONTACTS: usize = 1000;
+/// Deliveries that are read at once.
+pub const WEBHOOK_BATCH: usize = 32;
+/// Requests to one endpoint at once.
+pub const WEBHOOK_REQUESTS: usize = 8;
+/// Bytes of a text that a fault repeats.
+pub const REPEATED_CHARS: usize = 64;
 
 // Outgoing requests; a delivery log tells of each that fails.
 

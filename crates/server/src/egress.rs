@@ -212,6 +212,15 @@ impl Egress {
         }
     }
 
+    /// Refuses a target that is spelt as an address and may not be reached. What a name leads to is
+    /// looked at each time that it is connected to.
+    pub fn check(&self, target: &Target) -> Result<(), EgressError> {
+        match target.host() {
+            target::Host::Address(address) => self.allowed(vec![address]).map(drop),
+            target::Host::Name(_) => Ok(()),
+        }
+    }
+
     /// Those of the addresses that may be reached, in the form in which they are connected to.
     fn allowed(&self, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, EgressError> {
         let mut allowed: Vec<IpAddr> = Vec::new();

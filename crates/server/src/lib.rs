@@ -24,6 +24,7 @@ pub mod observe;
 pub mod openapi;
 pub mod paging;
 pub mod params;
+pub(crate) mod past;
 pub mod rate_limit;
 pub mod rng;
 pub mod router;

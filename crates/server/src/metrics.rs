@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, extract::State, routing::get};
+use meishi_contacts::WebhookState;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
@@ -34,6 +35,16 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     metrics::describe_gauge!("meishi_index_accounts", "Accounts with a loaded index");
     metrics::describe_gauge!("meishi_index_contacts", "Contacts in loaded indexes");
     metrics::describe_gauge!("meishi_index_bytes", "Memory of loaded indexes");
+    metrics::describe_counter!(
+        "meishi_webhook_attempts_total",
+        "Requests to webhooks, by what came of them"
+    );
+    metrics::describe_histogram!("meishi_webhook_attempt_seconds", "Time of such a request");
+    metrics::describe_gauge!("meishi_webhooks", "Webhooks of all accounts, by state");
+    metrics::describe_gauge!(
+        "meishi_webhooks_failing",
+        "Webhooks at work whose last attempt failed"
+    );
     Ok(handle)
 }
 
@@ -66,10 +77,24 @@ async fn refresh(app: &App) {
     metrics::gauge!("meishi_index_bytes").set(loaded.bytes as f64);
     let Ok(accounts) = app.store.accounts().await else { return };
     let mut contacts = 0;
+    let mut failing = 0_u32;
+    let mut webhooks = [WebhookState::Enabled, WebhookState::Paused, WebhookState::Disabled]
+        .map(|state| (state, 0_u32));
     for account in accounts {
+        for webhook in app.store.webhooks(account.id).await.unwrap_or_default() {
+            for (_, count) in webhooks.iter_mut().filter(|(state, _)| *state == webhook.state) {
+                *count += 1;
+            }
+            let is_failing = webhook.failing_since.is_some();
+            failing += u32::from(webhook.state == WebhookState::Enabled && is_failing);
+        }
         if let Ok(Some(counts)) = app.store.counts(account.id).await {
             contacts += counts.contacts;
         }
     }
     metrics::gauge!("meishi_contacts").set(contacts as f64);
+    metrics::gauge!("meishi_webhooks_failing").set(failing);
+    for (state, count) in webhooks {
+        metrics::gauge!("meishi_webhooks", "state" => state.as_str()).set(count);
+    }
 }

@@ -39,7 +39,7 @@ use crate::{ApiError, rate_limit::Limited, webhooks};
         (name = "contacts", description = "People who write in"),
         (name = "inboxes", description = "Channels; the id is the Channel ID"),
         (name = "keys", description = "API keys; for administrators"),
-        (name = "webhooks", description = "Messages to your endpoints"),
+        (name = "webhooks", description = "Messages to your endpoints; for administrators"),
         (name = "health", description = "Probes"),
     ),
     components(schemas(
@@ -320,6 +320,67 @@ pub struct RotateKey {
     /// How long the old secret stays valid beside the new one.
     #[schema(minimum = 0, maximum = 2_592_000, example = 3600)]
     overlap_seconds: Option<i64>,
+}
+
+/// A webhook to be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateWebhook {
+    /// Where to: http or https, without user and password.
+    #[schema(max_length = 2048, example = "https://crm.example.com/hooks/meishi")]
+    url: String,
+    /// Of what: `contact.created`, `contact.updated`, `contact.deleted`, `contact.restored`,
+    /// `contact.erased`.
+    #[schema(min_items = 1, example = json!(["contact.created", "contact.updated"]))]
+    events: Vec<String>,
+    /// The form of the messages: `meishi`, which is the default, or `chatwoot`.
+    #[schema(pattern = "^(meishi|chatwoot)$", example = "meishi")]
+    format: Option<String>,
+    /// Whether it is told of updates that are nothing but activity, too; off by default.
+    include_activity: Option<bool>,
+}
+
+/// What to change of a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateWebhook {
+    /// Where to.
+    #[schema(max_length = 2048, example = "https://crm.example.com/hooks/meishi")]
+    url: Option<String>,
+    /// Of what; the whole list.
+    #[schema(min_items = 1, example = json!(["contact.created", "contact.updated"]))]
+    events: Option<Vec<String>>,
+    /// The form of the messages.
+    #[schema(pattern = "^(meishi|chatwoot)$", example = "meishi")]
+    format: Option<String>,
+    /// Whether it is told of updates that are nothing but activity, too.
+    include_activity: Option<bool>,
+    /// `paused` lets it wait, `enabled` sets it to work again.
+    #[schema(pattern = "^(enabled|paused)$", example = "enabled")]
+    state: Option<String>,
+}
+
+/// How to rotate a webhook's secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RotateWebhook {
+    /// How long messages are signed with the old secret too.
+    #[schema(minimum = 0, maximum = 2_592_000, example = 3600)]
+    overlap_seconds: Option<i64>,
+}
+
+/// Which deliveries to make once more: `seq`, or `from` and `to`, or `failed`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"failed": true}))]
+pub struct Redeliver {
+    /// That of this event.
+    #[schema(minimum = 1, example = 17)]
+    seq: Option<i64>,
+    /// Those of the events from this one.
+    #[schema(minimum = 1, example = 17)]
+    from: Option<i64>,
+    /// The last event, where `from` is the first.
+    #[schema(minimum = 1, example = 40)]
+    to: Option<i64>,
+    /// All that were given up.
+    failed: Option<bool>,
 }
 
 /// Adds the messages of webhooks, and what all operations share: security, the errors that any of

@@ -1,4 +1,4 @@
-//! The query of a URL, read strictly as text and leniently as values, and the id in its path.
+//! The query of a URL, read strictly as text and leniently as values, and the ids in its path.
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -60,5 +60,22 @@ impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathId<T> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let id = path.ok().and_then(|path| ids::parse(&path.0)).ok_or(ApiError::NotFound)?;
         Ok(Self(id.into()))
+    }
+}
+
+/// The two ids in the path, in its order.
+#[derive(Debug, Clone, Copy)]
+pub struct PathIds<T, U>(pub T, pub U);
+
+impl<S: Send + Sync, T: From<i64>, U: From<i64>> FromRequestParts<S> for PathIds<T, U> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| ApiError::NotFound)?;
+        match (ids::parse(&first), ids::parse(&second)) {
+            (Some(first), Some(second)) => Ok(Self(first.into(), second.into())),
+            _ => Err(ApiError::NotFound),
+        }
     }
 }

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, App,
     account_path::take_account,
-    api::{health, inboxes, keys, livedesk::contacts},
+    api::{health, inboxes, keys, livedesk::contacts, webhooks},
     observe::{note_route, observe},
     openapi::{self, Document},
     rate_limit::limit_address,
@@ -39,6 +39,12 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::update, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::read, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::deliveries::read))
+        .routes(routes!(webhooks::deliveries::redeliver))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

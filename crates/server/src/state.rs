@@ -7,11 +7,11 @@ use std::{
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::{
-    ApiError, Settings, conditional::IfMatch, directory::Directory, idempotency::InFlight,
-    observe::RequestInfo, rate_limit::RateLimits, rng::Rng,
+    ApiError, Settings, conditional::IfMatch, directory::Directory, egress::Egress,
+    idempotency::InFlight, observe::RequestInfo, rate_limit::RateLimits, rng::Rng,
 };
 
 /// A key's last use is written once in this time at most.
@@ -33,6 +33,10 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// What the operator set.
     pub settings: Settings,
+    /// The way out.
+    pub egress: Egress,
+    /// Called upon when this server changed something: there may be webhooks to be told.
+    pub(crate) changed: Notify,
     /// How often somebody may call.
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
@@ -82,12 +86,15 @@ impl App {
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let rate_limits = RateLimits::new(&settings.rate_limits);
+        let egress = Egress::new(settings.egress.clone());
         Self(Arc::new(Parts {
             store,
             directory,
             clock,
             rng,
             settings,
+            egress,
+            changed: Notify::new(),
             rate_limits,
             touched: Mutex::default(),
             in_flight: InFlight::default(),
@@ -106,7 +113,9 @@ impl App {
     ) -> Result<Applied, ApiError> {
         let ChangeRequest { cx, info } = request.into();
         let Some(key) = &cx.idempotency else {
-            return Ok(self.store.apply(cx, changes, atomic).await?);
+            let applied = self.store.apply(cx, changes, atomic).await;
+            self.changed.notify_one();
+            return Ok(applied?);
         };
         let held = self.in_flight.hold(cx.account, key).ok_or(ApiError::InFlight)?;
         let store = Arc::clone(&self.store);
@@ -120,7 +129,9 @@ impl App {
         let applied = call.await.map_err(|error| {
             tracing::error!(%error, "a keyed change was not done");
             ApiError::Internal
-        })??;
+        });
+        self.changed.notify_one();
+        let applied = applied??;
         if let Some(info) = info.filter(|_| applied.replayed) {
             info.note_replay();
         }

@@ -11,6 +11,7 @@
 mod chatwoot;
 mod describe;
 mod meishi;
+mod worker;
 
 use meishi_contacts::{
     Actor, Contact, ContactId, Event, EventBody, FieldChange, Seq, UnixMillis,
@@ -22,6 +23,7 @@ use serde::Serialize;
 pub(crate) use chatwoot::{ChatwootContact, ChatwootErased};
 pub(crate) use describe::describe;
 pub(crate) use meishi::{ContactMessage, ErasedMessage};
+pub use worker::Worker;
 
 /// The body of the message that tells of an event; `None` for an event that webhooks are not told
 /// of, and for an update without the contact as it was right after it.

@@ -30,3 +30,4 @@ mod secrets;
 mod signals;
 mod start;
 mod tables;
+mod webhooks;

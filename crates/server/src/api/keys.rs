@@ -12,8 +12,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    apply_one, apply_or_replay, livedesk::contacts::integer, name, parse_rfc3339, rfc3339,
-    unexpected,
+    ShownOnce, apply_one, apply_or_replay, livedesk::contacts::integer, name, parse_rfc3339,
+    rfc3339, unexpected,
 };
 use crate::{
     ApiError, App,
@@ -80,18 +80,9 @@ impl KeyView {
 pub struct KeyAnswer {
     /// Only where a secret was to be shown and is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = KeyMeta, required = false)]
-    meta: Option<KeyMeta>,
+    #[schema(value_type = ShownOnce, required = false)]
+    meta: Option<ShownOnce>,
     payload: KeyView,
-}
-
-/// What there is to say of a key's answer.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KeyMeta {
-    /// Why there is no `api_secret`: the answer is a repeat (`Idempotency-Replayed`), and the
-    /// secret was in the first one alone.
-    #[schema(value_type = String, example = "shown once, in the first answer; rotate the key for a new one")]
-    secret: &'static str,
 }
 
 impl KeyAnswer {
@@ -106,8 +97,7 @@ impl KeyAnswer {
             let payload = KeyView::new(key, Some(credential.api_secret));
             return Json(Self { meta: None, payload });
         }
-        let secret = "shown once, in the first answer; rotate the key for a new one";
-        Json(Self { meta: Some(KeyMeta { secret }), payload: KeyView::new(key, None) })
+        Json(Self { meta: Some(ShownOnce::new()), payload: KeyView::new(key, None) })
     }
 }
 
@@ -312,7 +302,8 @@ fn expires_at(body: &Fields, faults: &mut Vec<Fault>) -> Patch<UnixMillis> {
     }
 }
 
-fn overlap(body: &Fields, faults: &mut Vec<Fault>) -> i64 {
+/// For how long the secret before a rotation stays valid.
+pub(super) fn overlap(body: &Fields, faults: &mut Vec<Fault>) -> i64 {
     match body.members.get("overlap_seconds") {
         None | Some(Value::Null) => 0,
         Some(value) => integer(value)

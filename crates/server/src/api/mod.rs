@@ -4,6 +4,7 @@ pub mod health;
 pub mod inboxes;
 pub mod keys;
 pub mod livedesk;
+pub mod webhooks;
 
 use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
 use meishi_store::{Applied, Change, Outcome, StoreError};
@@ -33,6 +34,22 @@ pub(crate) async fn apply_or_replay(
         Some(Ok(outcome)) => Ok((outcome, replayed)),
         Some(Err(error)) => Err(error.into()),
         None => Err(StoreError::Internal("a change has no result".into()).into()),
+    }
+}
+
+/// What is said in place of a secret that was shown before.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct ShownOnce {
+    /// Why the secret is not there: the answer is a repeat (`Idempotency-Replayed`), and it was in
+    /// the first one alone.
+    #[schema(value_type = String, example = "shown once, in the first answer; rotate it for a new one")]
+    secret: &'static str,
+}
+
+impl ShownOnce {
+    /// Says so.
+    pub(crate) const fn new() -> Self {
+        Self { secret: "shown once, in the first answer; rotate it for a new one" }
     }
 }
 

@@ -34,6 +34,7 @@ use crate::answer::Answer;
 pub(crate) const CONTACTS: &str = "/api/v2/accounts/contacts";
 pub(crate) const INBOXES: &str = "/api/v2/accounts/inboxes";
 pub(crate) const KEYS: &str = "/api/v2/accounts/keys";
+pub(crate) const WEBHOOKS: &str = "/api/v2/accounts/webhooks";
 
 /// The second at which every test begins: the one of the documented samples.
 pub(crate) const NOON: i64 = 1_766_571_703;
@@ -43,7 +44,7 @@ type Service = MapRequest<Router, fn(Request) -> Request>;
 /// Where a store keeps what it stores; gone when it is dropped.
 enum Place {
     Directory { _held: TempDir },
-    Postgres { _held: Database },
+    Postgres { held: Database },
 }
 
 /// The one place that knows which store the tests run on: the target's name says it.
@@ -54,7 +55,7 @@ async fn open_store() -> (Arc<dyn Store>, Place) {
         let database = Cluster::shared().create_database();
         let url = DatabaseUrl::parse(database.url()).unwrap();
         let store = PostgresStore::open(&url, &PostgresOptions::default(), id).await.unwrap();
-        return (Arc::new(store), Place::Postgres { _held: database });
+        return (Arc::new(store), Place::Postgres { held: database });
     }
     let directory = tempfile::tempdir().unwrap();
     let held = DataDirectory::hold(directory.path()).unwrap();
@@ -93,7 +94,7 @@ impl Rng for TestRng {
 pub(crate) struct TestApp {
     pub(crate) clock: Arc<TestClock>,
     first: Tenant,
-    _place: Place,
+    place: Place,
 }
 
 impl Deref for TestApp {
@@ -123,7 +124,22 @@ impl TestApp {
         let app = App::new(store, Arc::clone(&clock) as _, Arc::new(TestRng::default()), settings);
         let service = router::service(app.clone());
         let first = Tenant::create(app, service, "Acme").await;
-        Self { clock, first, _place: place }
+        Self { clock, first, place }
+    }
+
+    /// Another server on the same database, where its store can have several.
+    pub(crate) async fn second_server(&self) -> App {
+        let store: Arc<dyn Store> = match &self.place {
+            Place::Directory { .. } => Arc::clone(&self.app.store),
+            Place::Postgres { held } => {
+                let url = DatabaseUrl::parse(held.url()).unwrap();
+                let store = PostgresStore::open(&url, &PostgresOptions::default(), "x").await;
+                Arc::new(store.unwrap())
+            }
+        };
+        let rng = TestRng(AtomicU64::new(1 << 32));
+        let clock = Arc::clone(&self.clock) as _;
+        App::new(store, clock, Arc::new(rng), self.app.settings.clone())
     }
 }
 
@@ -184,6 +200,7 @@ impl Tenant {
     /// A caller with that pair, be it any good or not.
     pub(crate) fn client(&self, api_key: &str, api_secret: &str) -> Client {
         Client {
+            tenant: (self.app.clone(), self.id),
             api_key: api_key.to_owned(),
             api_secret: api_secret.to_owned(),
             authorization: Some(basic(api_key, api_secret)),
@@ -237,6 +254,8 @@ pub(crate) fn list(query: &[(&str, &str)]) -> String {
 /// Somebody who calls the service.
 #[derive(Clone)]
 pub(crate) struct Client {
+    /// The service and the account, for what cannot be done by calling.
+    pub(crate) tenant: (App, AccountId),
     pub(crate) api_key: String,
     pub(crate) api_secret: String,
     authorization: Option<String>,

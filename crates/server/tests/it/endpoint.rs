@@ -91,6 +91,25 @@ impl Endpoint {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// One that answers each request with what the test makes of its body.
+    pub(crate) async fn deciding(
+        answer: impl Fn(&str) -> String + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(move |mut visit| {
+            let answer = answer.clone();
+            async move {
+                let body = visit.request().await;
+                visit.answer(answer(&body).as_bytes()).await;
+            }
+        })
+        .await
+    }
+
+    /// What it was sent since it was asked last.
+    pub(crate) fn all_received(&mut self) -> Vec<Received> {
+        std::iter::from_fn(|| self.received.try_recv().ok()).collect()
+    }
+
     /// The next request that it was sent.
     pub(crate) async fn received(&mut self) -> Received {
         self.received.recv().await.unwrap()
@@ -106,8 +125,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
         Ok(Visit { stream: wrap(self.stream).await?, kept: self.kept })
     }
 
-    /// Reads one request and keeps it.
-    pub(crate) async fn request(&mut self) {
+    /// Reads one request and keeps it; answers its body.
+    pub(crate) async fn request(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.stream.read_u8().await.unwrap());
@@ -126,7 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
         self.stream.read_exact(&mut body).await.unwrap();
         let body = String::from_utf8(body).unwrap();
         // A test that looks at no request has dropped the other end.
-        let _ = self.kept.send(Received { line, headers, body });
+        let _ = self.kept.send(Received { line, headers, body: body.clone() });
+        body
     }
 
     /// Answers, and waits for the caller to close.

@@ -165,7 +165,7 @@ async fn no_list_shows_counts_or_finds_what_another_account_has() {
                 seen.push(answer);
             }
         }
-        assert_eq!(seen.len(), 3, "a new list: think of what its filters could tell");
+        assert_eq!(seen.len(), 4, "a new list: think of what its filters could tell");
         seen
     };
     let before = lists().await;

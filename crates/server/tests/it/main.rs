@@ -47,3 +47,4 @@ mod roles;
 mod search;
 mod sort;
 mod update;
+mod webhooks;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every member that some route reads, and two that none does.
-const FIELDS: [&str; 32] = [
+const FIELDS: [&str; 41] = [
     "inbox_id",
     "source_id",
     "name",
@@ -43,6 +43,15 @@ const FIELDS: [&str; 32] = [
     "role",
     "expires_at",
     "overlap_seconds",
+    "url",
+    "events",
+    "format",
+    "include_activity",
+    "state",
+    "seq",
+    "from",
+    "to",
+    "failed",
     "contact",
     "",
     "unknown",
@@ -103,6 +112,10 @@ fn text() -> impl Strategy<Value = String> {
         "\0",
         "\u{feff}",
         "a,b,",
+        "https://example.com/",
+        "contact.created",
+        "meishi",
+        "paused",
         "%",
         "名刺",
         "\u{202e}",

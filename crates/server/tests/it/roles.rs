@@ -3,7 +3,7 @@
 use meishi_contacts::Role;
 
 use crate::{
-    app::TestApp,
+    app::{TestApp, WEBHOOKS},
     routes::{self, Subjects},
 };
 
@@ -20,7 +20,7 @@ const AGENT: Needs = Needs::Role(Role::Agent);
 const ADMINISTRATOR: Needs = Needs::Role(Role::Administrator);
 
 /// Every route. A route that is missing here fails the test.
-const PERMISSIONS: [(&str, &str, Needs); 21] = [
+const PERMISSIONS: [(&str, &str, Needs); 30] = [
     ("GET", "/api/v2/accounts/contacts", READER),
     ("POST", "/api/v2/accounts/contacts", AGENT),
     ("GET", "/api/v2/accounts/contacts/{id}", READER),
@@ -38,6 +38,15 @@ const PERMISSIONS: [(&str, &str, Needs); 21] = [
     ("PATCH", "/api/v2/accounts/keys/{id}", ADMINISTRATOR),
     ("DELETE", "/api/v2/accounts/keys/{id}", ADMINISTRATOR),
     ("POST", "/api/v2/accounts/keys/{id}/rotate", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/webhooks", ADMINISTRATOR),
+    ("POST", "/api/v2/accounts/webhooks", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/webhooks/{id}", ADMINISTRATOR),
+    ("PATCH", "/api/v2/accounts/webhooks/{id}", ADMINISTRATOR),
+    ("DELETE", "/api/v2/accounts/webhooks/{id}", ADMINISTRATOR),
+    ("POST", "/api/v2/accounts/webhooks/{id}/rotate", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/webhooks/{id}/deliveries", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/webhooks/{id}/deliveries/{seq}", ADMINISTRATOR),
+    ("POST", "/api/v2/accounts/webhooks/{id}/redeliver", ADMINISTRATOR),
     ("GET", "/livez", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/api/openapi.json", Nothing),
@@ -84,9 +93,16 @@ async fn each_role_may_do_what_the_table_says_and_nothing_else() {
                 (Needs::Role(_), Some(_)) => 403,
             };
             assert_eq!(answer.status, expected, "{method} {path} as {role:?}: {}", answer.text);
-            let is_write = method != "GET";
+            // To deliver once more changes nothing of the account.
+            let is_write = method != "GET" && !path.ends_with("/redeliver");
             let wrote = app.events().await > before;
             assert_eq!(wrote, is_write && expected == 200, "{method} {path} as {role:?}");
+            // There may only be so many.
+            administrator.delete(format!("{WEBHOOKS}/{}", subjects.webhook)).await;
+            let created = answer.payload()["id"].as_i64().filter(|_| path == WEBHOOKS);
+            if let Some(id) = created {
+                administrator.delete(format!("{WEBHOOKS}/{id}")).await;
+            }
         }
     }
 }

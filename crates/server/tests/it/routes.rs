@@ -1,11 +1,13 @@
 //! The router's own list of routes, and a request to each.
 
+use meishi_contacts::{Seq, WebhookId};
 use meishi_server::router;
+use meishi_store::{Lease, NewDelivery};
 use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    app::{CONTACTS, Client, INBOXES, KEYS},
+    app::{CONTACTS, Client, INBOXES, KEYS, WEBHOOKS},
 };
 
 /// Every route: method and path as the router knows them.
@@ -32,16 +34,28 @@ pub(crate) struct Subjects {
     pub(crate) contact: i64,
     pub(crate) inbox: i64,
     pub(crate) key: i64,
+    pub(crate) webhook: i64,
+    /// The event of a delivery of the webhook's.
+    pub(crate) delivery: i64,
 }
 
 impl Subjects {
-    /// A contact, a channel and a key, made for the occasion.
+    /// Numbers that nothing has.
+    pub(crate) const NONE: Self =
+        Self { contact: 999, inbox: 999, key: 999, webhook: 999, delivery: 999 };
+
+    /// A contact, a channel, a key, and a webhook with a delivery, made for the occasion.
     pub(crate) async fn make(administrator: &Client, name: &str) -> Self {
+        let webhook =
+            json!({ "url": format!("https://example.com/{name}"), "events": ["contact.created"] });
+        let webhook = administrator.post(WEBHOOKS, webhook).await.ok();
         let contact = administrator.contact(json!({ "name": name })).await;
         let inbox = administrator.post(INBOXES, json!({ "name": name })).await.ok();
         let key = administrator.post(KEYS, json!({ "name": name, "role": "agent" })).await.ok();
         let id = |answer: &Answer| answer.payload()["id"].as_i64().unwrap();
-        Self { contact, inbox: id(&inbox), key: id(&key) }
+        let webhook = id(&webhook);
+        let delivery = deliver(administrator, webhook, contact).await;
+        Self { contact, inbox: id(&inbox), key: id(&key), webhook, delivery }
     }
 
     /// A path with its parameter filled. One that nothing is known for stops the test, so that a
@@ -52,12 +66,43 @@ impl Subjects {
             _ if path.starts_with(CONTACTS) => self.contact,
             _ if path.starts_with(INBOXES) => self.inbox,
             _ if path.starts_with(KEYS) => self.key,
+            _ if path.starts_with(WEBHOOKS) => self.webhook,
             _ => panic!("what is the parameter of {path}?"),
         };
         let filled = path.replace("{id}", &id.to_string());
+        let filled = filled.replace("/deliveries/{seq}", &format!("/deliveries/{}", self.delivery));
         assert!(!filled.contains('{'), "what are the parameters of {path}?");
         filled
     }
+}
+
+/// Lets a webhook have a delivery that tells of the contact's creation, as its worker would, but
+/// without any attempt. Answers its event.
+async fn deliver(administrator: &Client, webhook: i64, contact: i64) -> i64 {
+    let (app, account) = &administrator.tenant;
+    let (store, now) = (&app.store, app.clock.now());
+    // Whoever asks next may have it: the lease is over when it begins.
+    let leased = store.lease_webhooks("subjects", now, now, 1000).await.unwrap();
+    let leased = leased.into_iter().map(|leased| leased.stored);
+    let stored = leased.filter(|stored| stored.account == *account);
+    let stored = stored.into_iter().find(|stored| stored.webhook.id.0 == webhook).unwrap();
+    let events = store.events(*account, stored.cursor, 1000).await.unwrap();
+    let event = events.iter().find(|event| event.body.contact().is_some_and(|id| id.0 == contact));
+    let event = event.unwrap();
+    let new = NewDelivery {
+        seq: event.seq,
+        id: "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11".to_owned(),
+        kind: event.body.kind().to_owned(),
+        contact: event.body.contact().unwrap(),
+        payload: json!({ "contact": event.body }).to_string(),
+    };
+    let lease =
+        Lease { account: *account, webhook: WebhookId(webhook), owner: "subjects".to_owned() };
+    let Seq(seq) = event.seq;
+    let kept = store.enqueue_deliveries(&lease, stored.cursor, event.seq, vec![new], now).await;
+    assert!(kept.unwrap());
+    store.release_webhook(&lease).await.unwrap();
+    seq
 }
 
 /// A body with which the route succeeds and changes something, on things that `Subjects::make`
@@ -72,7 +117,12 @@ pub(crate) fn body(method: &str, path: &str, inbox: i64) -> Value {
         ("POST", "/contacts/{id}/labels") => json!({ "labels": ["changed"] }),
         ("POST", "/inboxes") => json!({ "name": "Created" }),
         ("POST", "/keys") => json!({ "name": "Created", "role": "read_only" }),
-        ("POST", "/keys/{id}/rotate") => json!({ "overlap_seconds": 60 }),
+        ("POST", "/keys/{id}/rotate" | "/webhooks/{id}/rotate") => json!({ "overlap_seconds": 60 }),
+        ("POST", "/webhooks") => {
+            json!({ "url": "https://example.com/created", "events": ["contact.created"] })
+        }
+        ("PATCH", "/webhooks/{id}") => json!({ "format": "chatwoot" }),
+        ("POST", "/webhooks/{id}/redeliver") => json!({ "failed": true }),
         _ => panic!("what is the body of {method} {path}?"),
     }
 }

@@ -66,6 +66,7 @@ statements! {
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'";
     GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0, next_at = ?4
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3";
+    FORGET_LEASES = "UPDATE webhooks SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL";
     ADVANCE = "UPDATE webhooks SET cursor = ?5
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND cursor = ?4 AND state = 'enabled'";
     UNSETTLED = "SELECT 1 FROM deliveries
@@ -217,6 +218,11 @@ pub(super) fn lease(
         take.execute(params![stored.account.0, stored.webhook.id.0, owner, until.0])?;
     }
     Ok(leased)
+}
+
+/// Ends all leases.
+pub(super) fn forget_leases(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute(FORGET_LEASES, []).map(drop)
 }
 
 /// Gives a lease back.

@@ -89,6 +89,10 @@ impl SqliteStore {
     pub fn open(directory: DataDirectory, database_id: &str) -> Result<Self, OpenError> {
         let path = directory.database();
         let connection = migrations::open(&path, database_id)?;
+        // Whoever had leases is gone, since the directory is this process's.
+        if let Err(error) = deliveries::forget_leases(&connection) {
+            tracing::warn!(%error, "leases of webhooks stay until they end");
+        }
         let readers = Readers::open(&path).map_err(|error| damaged(&path, &error))?;
         let writer = Writer::start(connection).map_err(|error| OpenError::NotWritable {
             path: path.clone(),
