@@ -18,6 +18,8 @@ pub(crate) struct Account {
     pub(crate) events: Vec<Event>,
     /// Every contact as it was at any time.
     past: Vec<Contact>,
+    /// Contacts as they last were, but for those that were erased.
+    deleted: BTreeMap<ContactId, Contact>,
     created: i64,
 }
 
@@ -66,7 +68,27 @@ impl Account {
 
     pub(crate) fn delete(&mut self, id: ContactId) {
         let contact = self.contacts.remove(&id).unwrap();
+        self.deleted.insert(id, contact.clone());
         self.write(EventBody::ContactDeleted(Card { contact, contact_inboxes: Vec::new() }));
+    }
+
+    fn restore(&mut self, mut contact: Contact) {
+        self.deleted.remove(&contact.id);
+        contact.version = contact.version.next();
+        self.contacts.insert(contact.id, contact.clone());
+        self.write(EventBody::ContactRestored(Card { contact, contact_inboxes: Vec::new() }));
+    }
+
+    /// What earlier events told is gone, for whoever reads them later.
+    fn erase(&mut self, id: ContactId) {
+        self.contacts.remove(&id);
+        self.deleted.remove(&id);
+        for event in &mut self.events {
+            if event.body.contact() == Some(id) {
+                event.body = EventBody::Tombstone { id };
+            }
+        }
+        self.write(EventBody::ContactErased { id });
     }
 
     pub(crate) fn run(&mut self, step: &Step) {
@@ -87,6 +109,19 @@ impl Account {
             Step::Delete(which) => {
                 if let Some(contact) = self.pick(*which) {
                     self.delete(contact.id);
+                }
+            }
+            Step::Restore(which) => {
+                if !self.deleted.is_empty() {
+                    let which = which.index(self.deleted.len());
+                    self.restore(self.deleted.values().nth(which).unwrap().clone());
+                }
+            }
+            Step::Erase(which) => {
+                let known = self.contacts.keys().chain(self.deleted.keys());
+                let known: Vec<ContactId> = known.copied().collect();
+                if !known.is_empty() {
+                    self.erase(known[which.index(known.len())]);
                 }
             }
             Step::Other => {

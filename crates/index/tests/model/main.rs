@@ -31,6 +31,7 @@ proptest! {
         }
         let mut index = account.loaded();
         let mut queries = Vec::new();
+        let mut lagging = account.loaded();
         for (steps, asked) in &rounds {
             for step in steps {
                 let known = account.events.len();
@@ -52,6 +53,11 @@ proptest! {
             }
             check(&builder.finish(account.seq()), &account, &queries);
         }
+        // One that goes on where it stood, over events that are tombstones meanwhile.
+        for event in &account.events[usize::try_from(lagging.seq().0).unwrap()..] {
+            lagging.apply(event).unwrap();
+        }
+        check(&lagging, &account, &queries);
         let mut late = Index::new();
         for event in &account.events {
             late.apply(event).unwrap();

@@ -69,6 +69,10 @@ pub(crate) enum Step {
     Patch(prop::sample::Index, Box<ContactPatch>),
     SetLabels(prop::sample::Index, Vec<Label>),
     Delete(prop::sample::Index),
+    /// Brings back one that was deleted.
+    Restore(prop::sample::Index),
+    /// Erases one that is there or was deleted.
+    Erase(prop::sample::Index),
     /// An event that is not about a contact.
     Other,
     /// The feed repeats the last so many events.
@@ -168,6 +172,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         5 => (which(), patch()).prop_map(|(which, patch)| Step::Patch(which, patch)),
         3 => (which(), labels()).prop_map(|(which, labels)| Step::SetLabels(which, labels)),
         2 => which().prop_map(Step::Delete),
+        1 => which().prop_map(Step::Restore),
+        1 => which().prop_map(Step::Erase),
         1 => Just(Step::Other),
         1 => (1..5_usize).prop_map(Step::Repeat),
     ]

@@ -48,6 +48,16 @@ CREATE TABLE idempotency_contacts (
 );
 CREATE INDEX idempotency_contacts_contact ON idempotency_contacts (account_id, contact_id);
 
+-- Another escape stands for that of NUL, which PostgreSQL does not read; only the ids are wanted.
+INSERT INTO idempotency_contacts (account_id, api_key_id, route, key, contact_id)
+SELECT DISTINCT account_id, api_key_id, route, key,
+  coalesce(result -> 'Ok' -> 'ContactCreated' -> 'contact' ->> 'id',
+    result -> 'Ok' -> 'ContactUpdated' -> 'contact' ->> 'id')::bigint
+FROM idempotency_keys
+CROSS JOIN LATERAL json_array_elements(replace(outcome, '\u0000', '\u0001')::json) AS result
+WHERE result -> 'Ok' -> 'ContactCreated' IS NOT NULL
+  OR result -> 'Ok' -> 'ContactUpdated' IS NOT NULL;
+
 -- cursor: the last event that was looked at for the webhook. next_at: when it may be worked on
 -- again. lease: the server that works on it, until lease_until.
 CREATE TABLE webhooks (

@@ -48,6 +48,14 @@ CREATE TABLE idempotency_contacts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_contacts_contact ON idempotency_contacts (account_id, contact_id);
 
+INSERT INTO idempotency_contacts (account_id, api_key_id, route, key, contact_id)
+SELECT DISTINCT account_id, api_key_id, route, idempotency_keys.key,
+  coalesce(result.value ->> '$.Ok.ContactCreated.contact.id',
+    result.value ->> '$.Ok.ContactUpdated.contact.id')
+FROM idempotency_keys, json_each(outcome) AS result
+WHERE result.value -> '$.Ok.ContactCreated' IS NOT NULL
+  OR result.value -> '$.Ok.ContactUpdated' IS NOT NULL;
+
 -- cursor: the last event that was looked at for the webhook. next_at: when it may be worked on
 -- again. lease: the server that works on it, until lease_until.
 CREATE TABLE webhooks (

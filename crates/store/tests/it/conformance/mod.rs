@@ -8,6 +8,7 @@
 
 pub(crate) mod damage;
 pub(crate) mod fields;
+pub(crate) mod old;
 pub(crate) mod random_changes;
 pub(crate) mod replay;
 pub(crate) mod tenant;

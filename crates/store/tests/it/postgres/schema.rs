@@ -5,14 +5,19 @@ use std::sync::Arc;
 use futures::future::join_all;
 use meishi_store::{DatabaseUrl, NewAccount, OpenError, PostgresOptions, PostgresStore, Store};
 use meishi_test_postgres::Cluster;
+use tokio_postgres::Client;
 
 use super::{connect, make_store, open};
 use crate::conformance::{
+    damage::found,
+    old::{FIRST_TABLES, fill},
     replay::every_account_is_as_its_events_tell,
     tenant::{Tenant, new_account},
 };
 
 const SERVERS: usize = 10;
+
+const FIRST: &str = include_str!("../../../migrations/postgres/0001_initial.sql");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_start_at_once_on_an_empty_database_are_one() {
@@ -66,6 +71,47 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     assert!(sentence.contains("was written by a newer meishi (schema 99"), "{sentence}");
     let accounts = outside.query_one("SELECT count(*) FROM accounts", &[]).await.unwrap();
     assert_eq!(accounts.get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_comes_out_as_if_it_had_always_been_of_this_one() {
+    let (store, new) = make_store().await;
+    fill(&store).await;
+    store.close().await;
+
+    let old = Cluster::shared().create_database();
+    let (from, to) = (connect(new.url()).await, connect(old.url()).await);
+    to.batch_execute(FIRST).await.unwrap();
+    let version = "CREATE TABLE meishi_schema (one bigint PRIMARY KEY, version bigint NOT NULL);
+        INSERT INTO meishi_schema VALUES (1, 1)";
+    to.batch_execute(version).await.unwrap();
+    for table in FIRST_TABLES {
+        let rows = format!("SELECT row_to_json(t)::text FROM {table} AS t");
+        let rows = from.query(&rows, &[]).await.unwrap();
+        assert!(!rows.is_empty(), "{table}");
+        // Columns that came later are not the row's.
+        let copy = format!(
+            "INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, $1::text::json)"
+        );
+        for row in rows {
+            to.execute(&copy, &[&row.get::<_, &str>(0)]).await.unwrap();
+        }
+    }
+
+    let store = open(old.url()).await.unwrap();
+    every_account_is_as_its_events_tell(&store).await;
+    assert_eq!(found(store.as_ref()).await, []);
+    store.close().await;
+    let later = ["deleted_contacts", "idempotency_contacts", "webhooks", "deliveries"];
+    for table in FIRST_TABLES.iter().chain(&later) {
+        let all = |client: Client| async move {
+            let rows = format!("SELECT row_to_json(t)::text FROM {table} AS t ORDER BY 1");
+            let rows = client.query(&rows, &[]).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<String>>()
+        };
+        let (old, new) = (all(connect(old.url()).await), all(connect(new.url()).await));
+        assert_eq!(old.await, new.await, "{table}");
+    }
 }
 
 #[tokio::test]

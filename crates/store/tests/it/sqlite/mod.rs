@@ -7,6 +7,7 @@ mod erased;
 mod examine;
 mod restore;
 mod rows;
+mod schema;
 mod writer;
 
 use std::{
