@@ -1,7 +1,7 @@
 //! A webhook as its account sees it.
 
 use axum::Json;
-use meishi_contacts::Webhook;
+use meishi_contacts::{Webhook, WebhookEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,7 +57,7 @@ impl WebhookView {
             id: webhook.id.0,
             url: webhook.url,
             secret,
-            events: webhook.events.into_iter().map(|event| event.as_str()).collect(),
+            events: webhook.events.into_iter().map(WebhookEvent::as_str).collect(),
             format: webhook.format.as_str(),
             include_activity: webhook.include_activity,
             state: webhook.state.as_str(),

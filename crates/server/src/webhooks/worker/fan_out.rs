@@ -73,7 +73,9 @@ impl Cards {
                     self.0.remove(id);
                     if wanted {
                         let after = contact_after(store, account, *id, event.seq).await?;
-                        after.into_iter().for_each(|contact| self.put(contact));
+                        if let Some(contact) = after {
+                            self.put(contact);
+                        }
                     }
                 }
                 return Ok(self.0.get(id));
