@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::Client,
+    client::{Client, fetch},
     running::{PATIENCE, Place},
 };
 
@@ -33,15 +33,15 @@ impl Receiver {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let (takes, received) = (Arc::new(AtomicUsize::new(0)), Arc::default());
-        let receiver = Self { url, takes: Arc::clone(&takes), received: Arc::clone(&received) };
+        let shared = Self { url, takes: Arc::default(), received: Arc::default() };
+        let (takes, received) = (Arc::clone(&shared.takes), Arc::clone(&shared.received));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (takes, received) = (Arc::clone(&takes), Arc::clone(&received));
                 thread::spawn(move || serve(stream.unwrap(), &takes, &received));
             }
         });
-        receiver
+        shared
     }
 
     fn received(&self) -> Vec<Message> {
@@ -90,6 +90,46 @@ fn serve(stream: TcpStream, takes: &AtomicUsize, received: &Mutex<Vec<Message>>)
     } else {
         let _ = stream.read(&mut [0; 1]);
     }
+}
+
+#[test]
+fn metrics_and_the_log_tell_how_webhooks_fare() {
+    let place = Place::new();
+    let credential = place.init();
+    let receiver = Receiver::start();
+    receiver.takes.store(usize::MAX, Ordering::SeqCst);
+    // Chosen, since it is not printed.
+    let address = TcpListener::bind("127.0.0.8:0").unwrap().local_addr().unwrap().to_string();
+    let server = place.serve(&["--egress-allow", "127.0.0.1", "--metrics-listen", &address]);
+    let client = server.client(&credential);
+    for url in [receiver.url.as_str(), "http://127.0.0.1:1/secret-path"] {
+        let hook = json!({ "url": url, "events": ["contact.created"] });
+        assert_eq!(client.post("webhooks", &hook).0, 200);
+    }
+    client.create(credential.inbox, "anna@x.test");
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = [
+        "meishi_webhook_attempts_total{outcome=\"delivered\"} 1\n",
+        "meishi_webhook_attempts_total{outcome=\"retry\"} ",
+        "meishi_webhook_attempt_seconds_count ",
+        "meishi_webhooks{state=\"enabled\"} 2\n",
+        "meishi_webhooks{state=\"paused\"} 0\n",
+        "meishi_webhooks_failing 1\n",
+        "# HELP meishi_webhooks_failing ",
+    ];
+    loop {
+        let page = fetch(&format!("http://{address}/metrics")).1;
+        let missing: Vec<_> = wanted.iter().filter(|line| !page.contains(**line)).collect();
+        if missing.is_empty() {
+            break;
+        }
+        // Some of the numbers are looked up every few seconds.
+        assert!(Instant::now() < deadline, "{missing:?} in {page}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let (_, log) = server.stop();
+    assert!(log.contains("a webhook was not told"), "{log}");
+    assert!(!log.contains("secret-path") && !log.contains("anna"), "{log}");
 }
 
 /// Creates so many contacts and changes each once.
@@ -142,14 +182,14 @@ fn a_server_that_is_killed_while_it_tells_a_webhook_leaves_nothing_out() {
     };
     assert_eq!(log.len(), ROUNDS * CONTACTS * 2, "each event once");
 
-    let received = receiver.received();
+    let messages = receiver.received();
     let mut first = BTreeMap::new();
-    for (place, (id, message)) in received.iter().enumerate() {
+    for (place, (id, message)) in messages.iter().enumerate() {
         let seq = message["data"]["seq"].as_i64().unwrap();
         let (seen, _) = first.entry(seq).or_insert((id, place));
         assert_eq!(*seen, id, "event {seq} has one id in all attempts");
     }
-    assert!(received.len() > first.len(), "what was not answered was sent again");
+    assert!(messages.len() > first.len(), "what was not answered was sent again");
     for delivery in &log {
         let (id, _) = first[&delivery["seq"].as_i64().unwrap()];
         assert_eq!(delivery["id"], **id);

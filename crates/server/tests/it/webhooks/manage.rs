@@ -49,10 +49,10 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
         "url": "http://hooks.example.com:8080/x", "events": ["contact.erased"],
         "format": "chatwoot", "include_activity": "true", "state": "paused",
     });
-    let changed = anna.patch(hook.path(""), changes.clone()).await.ok();
+    let after = anna.patch(hook.path(""), changes.clone()).await.ok();
     for (name, value) in changes.as_object().unwrap() {
         let value = if name == "include_activity" { &json!(true) } else { value };
-        assert_eq!(changed.payload()[name], *value, "{name}");
+        assert_eq!(after.payload()[name], *value, "{name}");
     }
     let before = app.events().await;
     for nothing in [json!({}), changes, json!({ "format": null, "state": null })] {

@@ -34,8 +34,8 @@ async fn a_contacts_life_is_told_in_both_forms_and_signed() {
     assert_eq!(updated["timestamp"], "2025-12-24T10:22:43Z");
     assert_eq!(updated["data"]["account_id"], scene.id.0);
     assert_eq!(updated["data"]["contact"]["email"], "zoe@acme.inc");
-    let changes = json!([{ "field": "name", "before": "Zoë", "after": "Zoé" }]);
-    assert_eq!(updated["data"]["changes"], changes);
+    let told_changes = json!([{ "field": "name", "before": "Zoë", "after": "Zoé" }]);
+    assert_eq!(updated["data"]["changes"], told_changes);
     assert_eq!(json_of(&received[4])["data"]["contact"], json!({ "id": id.0 }));
     let mut ids = ids(&received);
     ids.sort_unstable();
