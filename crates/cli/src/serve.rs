@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, net::SocketAddr};
 
 use anyhow::Context as _;
-use meishi_server::{App, control, metrics, serve};
+use meishi_server::{App, control, metrics, retention, serve};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -76,7 +76,7 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
                 tracing::error!(%error, "metrics are no longer served");
             }
         };
-        tokio::join!(control, metrics);
+        tokio::join!(control, metrics, retention::run(app));
         std::future::pending::<()>().await;
     };
     tokio::select! {

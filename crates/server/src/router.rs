@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, App,
     account_path::take_account,
-    api::{health, inboxes, keys, livedesk::contacts},
+    api::{feed, health, inboxes, keys, livedesk::contacts},
     observe::{note_route, observe},
     openapi::{self, Document},
     rate_limit::limit_address,
@@ -39,6 +39,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::update, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(feed::changes::list))
+        .routes(routes!(feed::stream::stream))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

@@ -14,6 +14,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
     http::{HeaderValue, header, request},
+    response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use meishi_contacts::{
@@ -33,6 +34,8 @@ use crate::answer::Answer;
 
 pub(crate) const CONTACTS: &str = "/api/v2/accounts/contacts";
 pub(crate) const INBOXES: &str = "/api/v2/accounts/inboxes";
+pub(crate) const CHANGES: &str = "/api/v2/accounts/changes";
+pub(crate) const EVENTS: &str = "/api/v2/accounts/events";
 pub(crate) const KEYS: &str = "/api/v2/accounts/keys";
 
 /// The second at which every test begins: the one of the documented samples.
@@ -42,8 +45,8 @@ type Service = MapRequest<Router, fn(Request) -> Request>;
 
 /// Where a store keeps what it stores; gone when it is dropped.
 enum Place {
-    Directory { _held: TempDir },
-    Postgres { _held: Database },
+    Directory(TempDir),
+    Postgres(Database),
 }
 
 /// The one place that knows which store the tests run on: the target's name says it.
@@ -54,11 +57,11 @@ async fn open_store() -> (Arc<dyn Store>, Place) {
         let database = Cluster::shared().create_database();
         let url = DatabaseUrl::parse(database.url()).unwrap();
         let store = PostgresStore::open(&url, &PostgresOptions::default(), id).await.unwrap();
-        return (Arc::new(store), Place::Postgres { _held: database });
+        return (Arc::new(store), Place::Postgres(database));
     }
     let directory = tempfile::tempdir().unwrap();
     let held = DataDirectory::hold(directory.path()).unwrap();
-    (Arc::new(SqliteStore::open(held, id).unwrap()), Place::Directory { _held: directory })
+    (Arc::new(SqliteStore::open(held, id).unwrap()), Place::Directory(directory))
 }
 
 /// A clock that stands still until it is set.
@@ -93,7 +96,7 @@ impl Rng for TestRng {
 pub(crate) struct TestApp {
     pub(crate) clock: Arc<TestClock>,
     first: Tenant,
-    _place: Place,
+    place: Place,
 }
 
 impl Deref for TestApp {
@@ -123,7 +126,27 @@ impl TestApp {
         let app = App::new(store, Arc::clone(&clock) as _, Arc::new(TestRng::default()), settings);
         let service = router::service(app.clone());
         let first = Tenant::create(app, service, "Acme").await;
-        Self { clock, first, _place: place }
+        Self { clock, first, place }
+    }
+
+    /// Does to the database what a restore under the running service would.
+    pub(crate) async fn raise_epoch(&self) {
+        let raise = "UPDATE databases SET epoch = epoch + 1";
+        match &self.place {
+            Place::Directory(directory) => {
+                let path = directory.path().join("meishi.db");
+                let raised = rusqlite::Connection::open(path).unwrap().execute(raise, []);
+                assert_eq!(raised.unwrap(), 1);
+            }
+            Place::Postgres(database) => {
+                let (client, connection) =
+                    tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+                let connection = tokio::spawn(connection);
+                assert_eq!(client.execute(raise, &[]).await.unwrap(), 1);
+                drop(client);
+                connection.await.unwrap().unwrap();
+            }
+        }
     }
 }
 
@@ -333,7 +356,12 @@ impl Call {
     }
 
     pub(crate) async fn send(self) -> Answer {
+        Answer::read(self.respond().await).await
+    }
+
+    /// Sends the request and leaves the answer's body to be read.
+    pub(crate) async fn respond(self) -> Response {
         let request = self.head.body(self.body).unwrap();
-        Answer::read(self.service.oneshot(request).await.unwrap()).await
+        self.service.oneshot(request).await.unwrap()
     }
 }

@@ -20,7 +20,7 @@ const AGENT: Needs = Needs::Role(Role::Agent);
 const ADMINISTRATOR: Needs = Needs::Role(Role::Administrator);
 
 /// Every route. A route that is missing here fails the test.
-const PERMISSIONS: [(&str, &str, Needs); 21] = [
+const PERMISSIONS: [(&str, &str, Needs); 23] = [
     ("GET", "/api/v2/accounts/contacts", READER),
     ("POST", "/api/v2/accounts/contacts", AGENT),
     ("GET", "/api/v2/accounts/contacts/{id}", READER),
@@ -38,6 +38,8 @@ const PERMISSIONS: [(&str, &str, Needs); 21] = [
     ("PATCH", "/api/v2/accounts/keys/{id}", ADMINISTRATOR),
     ("DELETE", "/api/v2/accounts/keys/{id}", ADMINISTRATOR),
     ("POST", "/api/v2/accounts/keys/{id}/rotate", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/changes", READER),
+    ("GET", "/api/v2/accounts/events", READER),
     ("GET", "/livez", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/api/openapi.json", Nothing),
