@@ -142,7 +142,8 @@ impl Wish {
 
 impl Place {
     fn read(params: &Params) -> Result<Self, ApiError> {
-        match (params.get("after"), params.get("cursor")) {
+        // An empty cursor is none, as on lists.
+        match (params.get("after"), params.get("cursor").filter(|cursor| !cursor.is_empty())) {
             (Some(_), Some(_)) => {
                 Err(ApiError::MalformedRequest("Send either `after` or `cursor`".into()))
             }
