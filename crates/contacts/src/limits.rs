@@ -120,6 +120,6 @@ pub const REVIVED_DELIVERIES: i64 = 10_000;
 /// Deliveries that one call makes once more.
 pub const REDELIVERIES: usize = 1000;
 /// Time for which the outcome of a call with an idempotency key is kept.
-pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 /// Rows of a page that one read of the store returns.
 pub const READ_ROWS: usize = 1000;

@@ -190,11 +190,12 @@ impl Index {
                 self.update(*id, *version, changes)
             }
             EventBody::ContactDeleted(card) => self.delete(card.contact.id),
-            // It may have been deleted before, and its creation may be a tombstone by now.
             EventBody::ContactErased { id } if self.slots.contains_key(id) => self.delete(*id),
-            EventBody::ContactErased { .. } | EventBody::Tombstone { .. } => Ok(()),
-            // Labels come with the contacts; channels and keys are not queried here.
-            EventBody::AccountCreated { .. }
+            // It may have been deleted before, and its creation may be a tombstone by now. Labels
+            // come with the contacts; channels, keys and webhooks are not queried here.
+            EventBody::ContactErased { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::AccountCreated { .. }
             | EventBody::LabelCreated { .. }
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }

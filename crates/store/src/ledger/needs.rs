@@ -76,7 +76,9 @@ impl Needs {
                     match event.filter(|body| body.contact() == Some(*id)) {
                         Some(EventBody::ContactDeleted(card)) => needs.add_card(card),
                         Some(EventBody::ContactUpdated { changes, .. }) => {
-                            changes.iter().for_each(|change| needs.add_before(change));
+                            for change in changes {
+                                needs.add_before(change);
+                            }
                         }
                         Some(_) => {}
                         // One that a call is yet to make; what the contact has then is loaded but
