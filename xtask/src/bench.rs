@@ -14,9 +14,12 @@ use meishi_test_postgres::{Cluster, Database};
 use serde_json::Value;
 
 use crate::server::{Scratch, Server};
-use crate::{setup, shell};
+use crate::{setup, shell, streams};
 
 const PAGE: &str = "docs/benchmarks.md";
+
+/// Where the page's part begins that is measured by itself.
+const STREAMS: &str = "## Idle streams";
 
 /// An ordinary, durable server.
 const POSTGRES: [(&str, &str); 5] = [
@@ -37,12 +40,19 @@ struct Plan {
     seconds: u32,
 }
 
-/// Runs the bench. `--quick` shows that it works, and writes no page.
+/// Runs the bench. `--quick` shows that it works, and writes no page; `streams` is the part about
+/// streams alone.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let quick = match args {
         [] => false,
         [flag] if flag == "--quick" => true,
-        _ => bail!("`cargo xtask bench` takes --quick and nothing else"),
+        [part] if part == "streams" => {
+            let section = streams::section(&build()?, STREAMS)?;
+            println!("\n{section}");
+            let (rest, _) = written()?;
+            return write(&rest, &section);
+        }
+        _ => bail!("`cargo xtask bench` takes --quick or streams and nothing else"),
     };
     let plan = if quick { Plan { rounds: 1, seconds: 2 } } else { Plan { rounds: 5, seconds: 8 } };
     setup::bench()?;
@@ -53,10 +63,24 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let table = creates_on_postgres(&meishi, plan)?;
     println!("\n{table}");
     if !quick {
-        fs::write(shell::root().join(PAGE), page(&table)?)
-            .with_context(|| format!("cannot write {PAGE}"))?;
-        println!("wrote {PAGE}");
+        let (_, streams) = written()?;
+        write(&page(&table)?, &streams)?;
     }
+    Ok(())
+}
+
+/// The page as it is: up to the part about streams, and that.
+fn written() -> Result<(String, String)> {
+    let page = fs::read_to_string(shell::root().join(PAGE))?;
+    let streams = page.find(STREAMS).unwrap_or(page.len());
+    let (rest, streams) = page.split_at(streams);
+    Ok((rest.to_owned(), streams.to_owned()))
+}
+
+fn write(rest: &str, streams: &str) -> Result<()> {
+    fs::write(shell::root().join(PAGE), format!("{}\n\n{streams}", rest.trim_end()))
+        .with_context(|| format!("cannot write {PAGE}"))?;
+    println!("wrote {PAGE}");
     Ok(())
 }
 

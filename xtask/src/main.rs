@@ -9,6 +9,7 @@ mod schemathesis;
 mod server;
 mod setup;
 mod shell;
+mod streams;
 mod test;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ cargo xtask <task>
 
   test [step…]              run every check, or only the steps named
   bench [--quick]           measure speed and write docs/benchmarks.md
+  bench streams             measure what idle streams cost, and write that part of it
   setup                     install the tools the checks need, where they are missing
   schemathesis [-- arg…]    run the API fuzzing alone; what follows -- goes to `schemathesis run`
   openapi                   write openapi.json

@@ -90,6 +90,11 @@ impl Server {
         &self.origin
     }
 
+    /// The server's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the server to stop. Anything but a clean exit is an error.
     pub(crate) fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -1,8 +1,8 @@
 //! The configuration: flags over environment over file over defaults, one documented struct.
 
 use std::{
-    convert::Infallible, ffi::OsString, fmt, net::SocketAddr, os::unix::process::CommandExt,
-    path::PathBuf, process, str::FromStr,
+    convert::Infallible, ffi::OsString, fmt, net::SocketAddr, num::NonZeroU32,
+    os::unix::process::CommandExt, path::PathBuf, process, str::FromStr,
 };
 
 use clap::Subcommand;
@@ -12,6 +12,7 @@ use meishi_server::{
     egress::EgressSettings,
     network::Network,
     rate_limit::{Limit, RateLimitSettings},
+    retention::RetentionSettings,
 };
 use meishi_store::{DatabaseUrl, PostgresOptions};
 use serde::Deserialize;
@@ -85,6 +86,17 @@ pub(crate) struct Config {
     #[config(layer_attr(arg(long = "trusted-proxy", value_name = "CIDR")))]
     pub(crate) trusted_proxies: Vec<Network>,
 
+    /// Days that events are kept, 1 or more; for ever when not set. Who follows the events must be
+    /// faster; the history of contacts begins with the oldest event that is kept.
+    #[config(env = "MEISHI_EVENT_RETENTION")]
+    #[config(layer_attr(arg(long, value_name = "DAYS")))]
+    pub(crate) event_retention: Option<NonZeroU32>,
+
+    /// Days that the log of a webhook's deliveries keeps those that are done, 1 or more.
+    #[config(default = 30, env = "MEISHI_DELIVERY_RETENTION")]
+    #[config(layer_attr(arg(long, value_name = "DAYS")))]
+    pub(crate) delivery_retention: NonZeroU32,
+
     /// Address that Prometheus metrics are served on under /metrics; off when not set. Nobody is
     /// asked for a key there, so keep it from the outside.
     #[config(env = "MEISHI_METRICS_LISTEN")]
@@ -139,6 +151,10 @@ impl Config {
                 per_address: self.limit_per_address,
                 failed_authentication: self.limit_failed_authentication,
                 trusted_proxies: self.trusted_proxies.clone(),
+            },
+            retention: RetentionSettings {
+                events: self.event_retention,
+                deliveries: self.delivery_retention,
             },
         }
     }

@@ -4,7 +4,7 @@ use std::{io::ErrorKind, net::SocketAddr};
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use meishi_server::{App, control, metrics, serve, webhooks::Worker};
+use meishi_server::{App, control, metrics, retention, serve, webhooks::Worker};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -77,7 +77,7 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
                 tracing::error!(%error, "metrics are no longer served");
             }
         };
-        tokio::join!(control, metrics);
+        tokio::join!(control, metrics, retention::run(app));
         std::future::pending::<()>().await;
     };
     // A task of its own, so that its work is not in the way of connections.

@@ -178,3 +178,33 @@ pub const REDELIVERIES: usize = 1000;
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 /// Rows of a page that one read of the store returns.
 pub const READ_ROWS: usize = 1000;
+
+// Feed and streams.
+
+/// Events on a page of the feed when the call names no number.
+pub const FEED_PAGE: usize = 100;
+/// Events on a page of the feed at most; a larger wish is clamped.
+pub const MAX_FEED_PAGE: usize = READ_ROWS;
+/// Bytes of events after which a page of the feed ends, however many were wished for.
+pub const FEED_BYTES: usize = 4 * 1024 * 1024;
+/// Events that feed and streams read of the store at once: with their 64 KiB of attributes, before and
+/// after, some megabytes.
+pub const FEED_READ_ROWS: usize = 32;
+/// Seconds that a call of the feed waits for an event at most; a larger wish is clamped.
+pub const FEED_WAIT_SECONDS: u64 = 60;
+/// Time after which a stream on which nothing happens says so, and looks whether its key is good.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Streams and waiting calls of the feed at once, below [`CONNECTIONS`] so that other calls get
+/// through: 503 `busy`.
+pub const STREAMS: usize = 12 * 1024;
+/// The same for one account: 429 `too_many_streams`.
+pub const STREAMS_PER_ACCOUNT: usize = 8 * 1024;
+/// Time between two looks for events that another server wrote.
+pub const TAIL_POLL: Duration = Duration::from_millis(500);
+
+// Retention.
+
+/// Time between two rounds of retention.
+pub const RETENTION_PERIOD: Duration = Duration::from_hours(1);
+/// Pause between two of its steps, in which others write.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(100);

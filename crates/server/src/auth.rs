@@ -12,7 +12,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use meishi_contacts::{AccountId, Actor, KeyId, Role, SecretHash, StoredKey};
-use meishi_store::Context;
+use meishi_store::{Context, StoreError};
 
 use crate::{
     ApiError, App,
@@ -41,9 +41,25 @@ pub struct Caller {
     pub role: Role,
     info: RequestInfo,
     keyed: Option<Keyed>,
+    /// What is kept of the secret that it came with.
+    secret: SecretHash,
 }
 
 impl Caller {
+    /// The request that it made.
+    pub fn request_id(&self) -> &str {
+        &self.info.request_id
+    }
+
+    /// Whether the credential still opens the account: for calls that last.
+    pub(crate) async fn is_still_good(&self, app: &App) -> Result<bool, StoreError> {
+        let found = app.store.key_by_secret(&self.secret).await?;
+        Ok(found.is_some_and(|stored| {
+            (stored.account, stored.key.id) == (self.account, self.key)
+                && stored.accepts(&self.secret, app.clock.now())
+        }))
+    }
+
     /// What a change of this caller's needs from outside. `body` is the body that asks for it, or
     /// [`NoBody`](crate::idempotency::NoBody).
     pub fn context(&self, app: &App, body: impl Into<BodyDigest>) -> ChangeRequest {
@@ -132,6 +148,7 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
         role: stored.key.role,
         info: info.cloned().unwrap_or_default(),
         keyed: None,
+        secret,
     })
 }
 

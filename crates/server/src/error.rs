@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use meishi_contacts::{
-    ContactId, Fault, FaultCode, FieldChange, IdentityKind, Version, fault, json::Malformed,
+    ContactId, Fault, FaultCode, FieldChange, IdentityKind, Seq, Version, fault, json::Malformed,
 };
 use meishi_store::{ChangeError, StoreError};
 use serde_json::{Map, Value, json};
@@ -57,6 +57,11 @@ pub enum ApiError {
     InFlight,
     /// The cursor cannot be gone on from any more; the text says where to start again.
     CursorExpired(String),
+    /// The events after a place in the feed are not all known any more.
+    FeedExpired {
+        /// The event to go on after, once all contacts were read anew.
+        resume_after: Seq,
+    },
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -75,6 +80,8 @@ pub enum ApiError {
         /// Seconds until it has a call again.
         retry_after: u64,
     },
+    /// The account has as many streams as it may.
+    TooManyStreams,
     /// The queue is full.
     Busy,
     /// The database cannot be reached.
@@ -107,12 +114,15 @@ impl ApiError {
             Self::AmbiguousMatch(_) => (StatusCode::CONFLICT, "ambiguous_match"),
             Self::RevertConflict(_) => (StatusCode::CONFLICT, "revert_conflict"),
             Self::InFlight => (StatusCode::CONFLICT, "in_flight"),
-            Self::CursorExpired(_) => (StatusCode::GONE, "cursor_expired"),
+            Self::CursorExpired(_) | Self::FeedExpired { .. } => {
+                (StatusCode::GONE, "cursor_expired")
+            }
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
             Self::LimitExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::TooManyStreams => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::CommitInDoubt => (StatusCode::SERVICE_UNAVAILABLE, "commit_in_doubt"),
@@ -122,7 +132,9 @@ impl ApiError {
 
     /// What is wrong, for people.
     pub(crate) fn text(&self) -> String {
-        use meishi_contacts::limits::{BODY_BYTES, HEADER_BYTES, HEADERS, URI_BYTES};
+        use meishi_contacts::limits::{
+            BODY_BYTES, HEADER_BYTES, HEADERS, STREAMS_PER_ACCOUNT, URI_BYTES,
+        };
         match self {
             Self::MalformedJson(malformed) => malformed.to_string(),
             Self::MalformedRequest(text)
@@ -152,6 +164,10 @@ impl ApiError {
                 format!("Later changes stand in the way: {}", fields.join(", "))
             }
             Self::InFlight => "A request with this idempotency key is under way".into(),
+            Self::FeedExpired { resume_after } => format!(
+                "The changes after this place are not all known any more; read all contacts again, \
+                 then the changes after {resume_after}"
+            ),
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)
             }
@@ -166,6 +182,9 @@ impl ApiError {
                     }
                 };
                 format!("{what}; try again in {retry_after} s")
+            }
+            Self::TooManyStreams => {
+                format!("The account has {STREAMS_PER_ACCOUNT} streams and waiting calls already")
             }
             Self::Busy => "The server is busy; try again shortly".into(),
             Self::Unavailable => "The database is not available; nothing was written".into(),
@@ -209,6 +228,9 @@ impl ApiError {
                 let conflict = |(kind, id): &(IdentityKind, ContactId)| json!({ "attribute": kind.as_str(), "contact_id": id });
                 put("existing_contact_id", json!(matches.first().map(|(_, id)| id)));
                 put("conflicts", matches.iter().map(conflict).collect());
+            }
+            Self::FeedExpired { resume_after } => {
+                put("resume_after", resume_after.0.into());
             }
             Self::VersionMismatch { current } => {
                 put("current_version", current.0.into());
@@ -254,6 +276,7 @@ impl ApiError {
             Self::InFlight | Self::Busy | Self::Unavailable => {
                 vec![(header::RETRY_AFTER, fixed("1"))]
             }
+            Self::TooManyStreams => vec![(header::RETRY_AFTER, fixed("15"))],
             // What is left of the request cannot be told from a next one.
             Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
             _ => Vec::new(),

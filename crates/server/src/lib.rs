@@ -2,7 +2,8 @@
 //!
 //! A request travels `serve.rs` → `account_path.rs` (an optional account id in the path) →
 //! `observe.rs` (request id, log, metrics, error bodies) → `router.rs` → `rate_limit/` → a handler
-//! in `api/` → the store, and for lists and searches `directory.rs` → the index → the store.
+//! in `api/` → the store, and for lists and searches `directory.rs` → the index → the store. Whoever
+//! waits for events is woken by `tail.rs`.
 //!
 //! To add an endpoint see `docs/adding-an-endpoint.md`.
 
@@ -26,11 +27,14 @@ pub mod paging;
 pub mod params;
 pub(crate) mod past;
 pub mod rate_limit;
+pub mod retention;
 pub mod rng;
 pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+pub mod streams;
+pub mod tail;
 mod unread;
 pub mod webhooks;
 

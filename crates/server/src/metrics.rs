@@ -28,6 +28,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     metrics::describe_counter!("meishi_http_requests_total", "Requests by route and status");
     metrics::describe_histogram!("meishi_http_request_seconds", "Time to answer a request");
     metrics::describe_counter!("meishi_rate_limited_total", "Requests refused, by limit");
+    metrics::describe_gauge!("meishi_streams", "Open streams and waiting calls of the feed");
     metrics::describe_gauge!("meishi_store_queue_calls", "Calls that wait for the writer");
     metrics::describe_histogram!("meishi_store_group_calls", "Calls that shared a commit");
     metrics::describe_histogram!("meishi_store_commit_seconds", "Time of a commit");

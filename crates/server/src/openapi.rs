@@ -40,6 +40,7 @@ use crate::{ApiError, rate_limit::Limited, webhooks};
         (name = "inboxes", description = "Channels; the id is the Channel ID"),
         (name = "keys", description = "API keys; for administrators"),
         (name = "webhooks", description = "Messages to your endpoints; for administrators"),
+        (name = "feed", description = "What changed, as it happens"),
         (name = "health", description = "Probes"),
     ),
     components(schemas(
@@ -108,6 +109,25 @@ pub struct HasContacts {
     count: i64,
     /// What is wrong, for programs.
     #[schema(example = "has_contacts")]
+    code: String,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// A place in the feed that is not known any more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FeedExpired {
+    /// What is wrong, for people.
+    #[schema(
+        example = "The changes after this place are not all known any more; read all contacts again, then the changes after 42"
+    )]
+    error: String,
+    /// The event to go on after, once all contacts were read again.
+    #[schema(example = 42)]
+    resume_after: i64,
+    /// What is wrong, for programs.
+    #[schema(example = "cursor_expired")]
     code: String,
     /// The request, as `X-Request-Id` names it.
     #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]

@@ -89,7 +89,7 @@ impl<S: Sync> FromRequestParts<S> for Target {
 impl Target {
     fn new(path: &str, query: &str) -> Self {
         let mut target = format!("{path}?");
-        for pair in query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair)) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty() && !is_place(pair)) {
             target.extend(utf8_percent_encode(pair, STRAY));
             target.push('&');
         }
@@ -118,9 +118,11 @@ impl Target {
     }
 }
 
-/// Whether a pair of a query is the cursor, however its name is escaped.
-fn is_cursor(pair: &str) -> bool {
-    form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| name == "cursor")
+/// Whether a pair of a query is the cursor, or what the feed takes in its place, however its name is
+/// escaped.
+fn is_place(pair: &str) -> bool {
+    let name = form_urlencoded::parse(pair.as_bytes()).next();
+    name.is_some_and(|(name, _)| name == "cursor" || name == "after")
 }
 
 #[cfg(test)]
@@ -132,6 +134,7 @@ mod tests {
     #[rstest]
     #[case("", "/c?cursor=")]
     #[case("cursor=x", "/c?cursor=")]
+    #[case("after=5&limit=5", "/c?limit=5&cursor=")]
     #[case("limit=5&cursor=x&q=a", "/c?limit=5&q=a&cursor=")]
     #[case("c%75rsor=x&cursor&cursor=&cursors=1", "/c?cursors=1&cursor=")]
     #[case("q=a+b%20c&&labels[]=a,b", "/c?q=a+b%20c&labels%5B%5D=a,b&cursor=")]

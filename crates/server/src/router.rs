@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, App,
     account_path::take_account,
-    api::{health, inboxes, keys, livedesk::contacts, webhooks},
+    api::{feed, health, inboxes, keys, livedesk::contacts, webhooks},
     observe::{note_route, observe},
     openapi::{self, Document},
     rate_limit::limit_address,
@@ -45,6 +45,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(webhooks::deliveries::read))
         .routes(routes!(webhooks::deliveries::redeliver))
+        .routes(routes!(feed::changes::list))
+        .routes(routes!(feed::stream::stream))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

@@ -21,9 +21,10 @@ use crate::{App, router};
 /// How long to wait when no connection can be accepted, as with too many open files.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` comes, then lets requests in flight finish.
+/// Serves until `stop` comes, then ends what has no end of its own ([`App::stop`]) and lets requests
+/// in flight finish.
 pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()>) {
-    let service = router::service(app);
+    let service = router::service(app.clone());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -71,6 +72,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = (
         });
     }
     drop(listener);
+    app.stop();
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight at the end of the drain");
     }

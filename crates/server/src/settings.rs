@@ -3,7 +3,7 @@
 //! A part of the service that has something to set keeps its own struct, with the defaults, and a
 //! field here; `crates/cli/src/config.rs` fills it.
 
-use crate::{egress::EgressSettings, rate_limit::RateLimitSettings};
+use crate::{egress::EgressSettings, rate_limit::RateLimitSettings, retention::RetentionSettings};
 
 /// All of it.
 #[derive(Debug, Clone, Default)]
@@ -12,4 +12,6 @@ pub struct Settings {
     pub rate_limits: RateLimitSettings,
     /// Outgoing requests.
     pub egress: EgressSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
 }

@@ -7,11 +7,12 @@ use std::{
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::{
     ApiError, Settings, conditional::IfMatch, directory::Directory, egress::Egress,
     idempotency::InFlight, observe::RequestInfo, rate_limit::RateLimits, rng::Rng,
+    streams::Streams, tail::Tail,
 };
 
 /// A key's last use is written once in this time at most.
@@ -27,6 +28,10 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The query side.
     pub directory: Directory,
+    /// Who waits for events.
+    pub tail: Tail,
+    /// Who holds a connection for long.
+    pub streams: Streams,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -42,6 +47,7 @@ pub struct Parts {
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
     in_flight: InFlight,
     database: OnceCell<Database>,
+    stopping: watch::Sender<bool>,
 }
 
 /// What changes are asked for with.
@@ -84,21 +90,21 @@ impl App {
         rng: Arc<dyn Rng>,
         settings: Settings,
     ) -> Self {
-        let directory = Directory::new(Arc::clone(&store));
-        let rate_limits = RateLimits::new(&settings.rate_limits);
-        let egress = Egress::new(settings.egress.clone());
         Self(Arc::new(Parts {
-            store,
-            directory,
-            clock,
-            rng,
-            settings,
-            egress,
+            directory: Directory::new(Arc::clone(&store)),
+            tail: Tail::new(Arc::clone(&store)),
+            streams: Streams::default(),
+            rate_limits: RateLimits::new(&settings.rate_limits),
+            egress: Egress::new(settings.egress.clone()),
             changed: Notify::new(),
-            rate_limits,
             touched: Mutex::default(),
             in_flight: InFlight::default(),
             database: OnceCell::new(),
+            stopping: watch::Sender::new(false),
+            store,
+            clock,
+            rng,
+            settings,
         }))
     }
 
@@ -113,34 +119,56 @@ impl App {
     ) -> Result<Applied, ApiError> {
         let ChangeRequest { cx, info } = request.into();
         let Some(key) = &cx.idempotency else {
-            let applied = self.store.apply(cx, changes, atomic).await;
-            self.changed.notify_one();
-            return Ok(applied?);
+            return Ok(self.apply_and_tell(cx, changes, atomic).await?);
         };
         let held = self.in_flight.hold(cx.account, key).ok_or(ApiError::InFlight)?;
-        let store = Arc::clone(&self.store);
+        let app = self.clone();
         // A task of its own, which ends when the store has answered: a caller that goes away and
         // asks again is not to meet its own change half done, nor to queue up behind it for ever.
         let call = tokio::spawn(async move {
-            let applied = store.apply(cx, changes, atomic).await;
+            let applied = app.apply_and_tell(cx, changes, atomic).await;
             drop(held);
             applied
         });
         let applied = call.await.map_err(|error| {
             tracing::error!(%error, "a keyed change was not done");
             ApiError::Internal
-        });
-        self.changed.notify_one();
-        let applied = applied??;
+        })??;
         if let Some(info) = info.filter(|_| applied.replayed) {
             info.note_replay();
         }
         Ok(applied)
     }
 
+    /// Does changes, and tells those who wait for any.
+    async fn apply_and_tell(
+        &self,
+        cx: Context,
+        changes: Vec<Change>,
+        atomic: bool,
+    ) -> Result<Applied, StoreError> {
+        let account = cx.account;
+        let applied = self.store.apply(cx, changes, atomic).await;
+        self.changed.notify_one();
+        self.tail.nudge(account);
+        applied
+    }
+
     /// Which database this is, asked once: a restore takes place while no server runs.
     pub(crate) async fn database(&self) -> Result<&Database, StoreError> {
         self.database.get_or_try_init(|| self.store.database()).await
+    }
+
+    /// Tells whatever has no end of its own, such as streams and calls that wait, that the server
+    /// stops.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Ends when the server stops; at once if it does already.
+    pub async fn stopped(&self) {
+        // The sender is in `self`, so that waiting cannot fail.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Notes that a key was used, without making the request wait for it.

@@ -1,4 +1,4 @@
-//! Limits for callers, as an operator sets them: by flag, environment and file.
+//! Limits for callers and for what is kept, as an operator sets them: by flag, environment and file.
 
 use std::fs;
 
@@ -141,4 +141,31 @@ fn a_limit_or_a_proxy_that_is_none_is_refused_with_how_to_write_it() {
             assert!(sentence.contains(part), "{part:?} is not in {sentence}");
         }
     }
+}
+
+#[test]
+fn days_that_things_are_kept_are_whole_and_at_least_one() {
+    let place = Place::new();
+    let credential = place.init();
+    with_each(
+        &place,
+        &["--event-retention", "365", "--delivery-retention", "7"],
+        &[("MEISHI_EVENT_RETENTION", "365"), ("MEISHI_DELIVERY_RETENTION", "7")],
+        "event_retention = 365\ndelivery_retention = 7\n",
+        |server| assert_eq!(server.client(&credential).status(), 200),
+    );
+    for flag in ["--event-retention", "--delivery-retention"] {
+        for value in ["0", "1.5", "many"] {
+            let done = place.run(&[&SERVE[..], &[flag, value]].concat());
+            assert_eq!(done.code, Some(2), "{done:?}");
+            assert!(done.stderr.contains(flag) && !done.stderr.contains("panicked"), "{done:?}");
+        }
+    }
+    for name in ["MEISHI_EVENT_RETENTION", "MEISHI_DELIVERY_RETENTION"] {
+        let sentence = Finished::of(place.command(&SERVE).env(name, "0")).refused();
+        assert!(sentence.contains(name), "{sentence}");
+    }
+    fs::write(place.home().join("meishi.toml"), "\nevent_retention = 0\n").unwrap();
+    let sentence = place.run(&SERVE).refused();
+    assert!(sentence.contains("line 2"), "{sentence}");
 }

@@ -45,6 +45,7 @@ fn metrics_tell_of_requests_the_writer_contacts_and_the_index_on_an_address_of_t
         assert_eq!(client.list("q=ben@").0, 1);
         assert_eq!(client.get("contacts/1").0, 200);
         assert_eq!(client.get("no-such-thing").0, 404);
+        assert_eq!(client.get("changes?after=last&wait=1").0, 200);
         for invented in ["FROB", "NICATE"] {
             assert_eq!(client.try_call(invented, "contacts", "x", None).unwrap().0, 405);
         }
@@ -83,6 +84,7 @@ fn metrics_tell_of_requests_the_writer_contacts_and_the_index_on_an_address_of_t
                 format!("meishi_http_request_seconds_bucket{}", labels.trim_end_matches('}'));
             assert!(samples.keys().filter(|name| name.starts_with(&buckets)).count() > 5, "{page}");
         }
+        assert_eq!(samples.get("meishi_streams{kind=\"wait\"}"), Some(&0.0), "{page}");
         for name in [
             "meishi_store_queue_calls",
             "meishi_store_group_calls_count",

@@ -1,5 +1,6 @@
 //! The handlers: `livedesk/` is the documented dialect, the files beside it are what is new.
 
+pub mod feed;
 pub mod health;
 pub mod inboxes;
 pub mod keys;

@@ -1,11 +1,15 @@
 //! What a caller gets back.
 
 use axum::{
+    body::Bytes,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+
+/// The content type of server-sent events.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// An answer: as it came, and its body as JSON where it is JSON.
 #[derive(Debug, Clone)]
@@ -23,8 +27,15 @@ impl Answer {
     }
 
     pub(crate) async fn read(response: Response) -> Self {
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let (head, mut body) = response.into_parts();
+        // A stream has no end: what it says first is its answer.
+        let is_stream = head.headers.get("content-type").is_some_and(|t| t == EVENT_STREAM);
+        let body = if is_stream {
+            let first = body.frame().await;
+            first.map_or_else(Bytes::new, |frame| frame.unwrap().into_data().unwrap())
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         Self::new(head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
     }
 

@@ -14,6 +14,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
     http::{HeaderValue, header, request},
+    response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use meishi_contacts::{
@@ -33,6 +34,8 @@ use crate::answer::Answer;
 
 pub(crate) const CONTACTS: &str = "/api/v2/accounts/contacts";
 pub(crate) const INBOXES: &str = "/api/v2/accounts/inboxes";
+pub(crate) const CHANGES: &str = "/api/v2/accounts/changes";
+pub(crate) const EVENTS: &str = "/api/v2/accounts/events";
 pub(crate) const KEYS: &str = "/api/v2/accounts/keys";
 pub(crate) const WEBHOOKS: &str = "/api/v2/accounts/webhooks";
 
@@ -43,8 +46,8 @@ type Service = MapRequest<Router, fn(Request) -> Request>;
 
 /// Where a store keeps what it stores; gone when it is dropped.
 enum Place {
-    Directory { _held: TempDir },
-    Postgres { held: Database },
+    Directory(TempDir),
+    Postgres(Database),
 }
 
 /// The one place that knows which store the tests run on: the target's name says it.
@@ -55,11 +58,11 @@ async fn open_store() -> (Arc<dyn Store>, Place) {
         let database = Cluster::shared().create_database();
         let url = DatabaseUrl::parse(database.url()).unwrap();
         let store = PostgresStore::open(&url, &PostgresOptions::default(), id).await.unwrap();
-        return (Arc::new(store), Place::Postgres { held: database });
+        return (Arc::new(store), Place::Postgres(database));
     }
     let directory = tempfile::tempdir().unwrap();
     let held = DataDirectory::hold(directory.path()).unwrap();
-    (Arc::new(SqliteStore::open(held, id).unwrap()), Place::Directory { _held: directory })
+    (Arc::new(SqliteStore::open(held, id).unwrap()), Place::Directory(directory))
 }
 
 /// A clock that stands still until it is set.
@@ -130,8 +133,8 @@ impl TestApp {
     /// Another server on the same database, where its store can have several.
     pub(crate) async fn second_server(&self) -> App {
         let store: Arc<dyn Store> = match &self.place {
-            Place::Directory { .. } => Arc::clone(&self.app.store),
-            Place::Postgres { held } => {
+            Place::Directory(_) => Arc::clone(&self.app.store),
+            Place::Postgres(held) => {
                 let url = DatabaseUrl::parse(held.url()).unwrap();
                 let store = PostgresStore::open(&url, &PostgresOptions::default(), "x").await;
                 Arc::new(store.unwrap())
@@ -140,6 +143,26 @@ impl TestApp {
         let rng = TestRng(AtomicU64::new(1 << 32));
         let clock = Arc::clone(&self.clock) as _;
         App::new(store, clock, Arc::new(rng), self.app.settings.clone())
+    }
+
+    /// Does to the database what a restore under the running service would.
+    pub(crate) async fn raise_epoch(&self) {
+        let raise = "UPDATE databases SET epoch = epoch + 1";
+        match &self.place {
+            Place::Directory(directory) => {
+                let path = directory.path().join("meishi.db");
+                let raised = rusqlite::Connection::open(path).unwrap().execute(raise, []);
+                assert_eq!(raised.unwrap(), 1);
+            }
+            Place::Postgres(database) => {
+                let (client, connection) =
+                    tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+                let connection = tokio::spawn(connection);
+                assert_eq!(client.execute(raise, &[]).await.unwrap(), 1);
+                drop(client);
+                connection.await.unwrap().unwrap();
+            }
+        }
     }
 }
 
@@ -352,7 +375,12 @@ impl Call {
     }
 
     pub(crate) async fn send(self) -> Answer {
+        Answer::read(self.respond().await).await
+    }
+
+    /// Sends the request and leaves the answer's body to be read.
+    pub(crate) async fn respond(self) -> Response {
         let request = self.head.body(self.body).unwrap();
-        Answer::read(self.service.oneshot(request).await.unwrap()).await
+        self.service.oneshot(request).await.unwrap()
     }
 }

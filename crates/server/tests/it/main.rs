@@ -19,6 +19,7 @@ pub(crate) mod routes;
 pub(crate) mod tcp;
 
 mod auth;
+mod changes;
 mod concurrency;
 mod conditional;
 mod conflicts;
@@ -43,8 +44,10 @@ mod paging;
 mod properties;
 mod proxies;
 mod rate_limits;
+mod retention;
 mod roles;
 mod search;
 mod sort;
+mod stream;
 mod update;
 mod webhooks;

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     answer::Answer,
-    app::{CONTACTS, Client, TestApp, contact},
+    app::{CHANGES, CONTACTS, Client, EVENTS, TestApp, contact},
     routes::{self, Subjects},
 };
 
@@ -305,6 +305,43 @@ fn no_query_is_a_servers_fault() {
             never_a_defect(&answer, "GET")
         })
         .unwrap();
+}
+
+#[test]
+fn no_place_in_the_feed_is_a_servers_fault() {
+    let scene = Scene::new();
+    let cursor = scene.runtime.block_on(async {
+        scene.anna.contact(json!({ "name": "Anna" })).await;
+        let page = scene.anna.get(format!("{CHANGES}?limit=1")).await.ok();
+        page.json["meta"]["cursor"].as_str().unwrap().to_owned()
+    });
+    let name = prop::sample::select(vec!["after", "cursor", "limit", "epoch", "", "type"]);
+    let known = vec!["0", "1", "2", "last", "-1", "9007199254740991", "9007199254740992", "00"];
+    let value = prop_oneof![
+        2 => prop::sample::select(known).prop_map(str::to_owned),
+        1 => Just(cursor.clone()),
+        1 => (0..cursor.len()).prop_map(move |at| cursor[..at].to_owned()),
+        1 => text().prop_map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect()),
+        1 => "[%0-9a-fA-F+,=;-]{0,12}",
+    ];
+    let pairs = prop::collection::vec((name, value), 0..4);
+    let told = Cell::new(0);
+    runner(300)
+        .run(&pairs, |pairs| {
+            let query: Vec<String> =
+                pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let query = query.join("&");
+            let answer = scene.runtime.block_on(scene.anna.get(format!("{CHANGES}?{query}")));
+            prop_assert!(matches!(answer.status, 200 | 400 | 410), "{}", answer.text);
+            never_a_defect(&answer, "GET changes")?;
+            told.set(told.get() + u32::from(answer.status == 200));
+            let answer = scene.runtime.block_on(scene.anna.get(format!("{EVENTS}?{query}")));
+            prop_assert!(matches!(answer.status, 200 | 400), "{}", answer.text);
+            prop_assert!(answer.status == 400 || answer.text.starts_with("event: hello"));
+            Ok(())
+        })
+        .unwrap();
+    assert!(told.get() > 50, "only {} places are places", told.get());
 }
 
 #[test]

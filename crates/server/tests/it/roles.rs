@@ -20,7 +20,7 @@ const AGENT: Needs = Needs::Role(Role::Agent);
 const ADMINISTRATOR: Needs = Needs::Role(Role::Administrator);
 
 /// Every route. A route that is missing here fails the test.
-const PERMISSIONS: [(&str, &str, Needs); 30] = [
+const PERMISSIONS: [(&str, &str, Needs); 32] = [
     ("GET", "/api/v2/accounts/contacts", READER),
     ("POST", "/api/v2/accounts/contacts", AGENT),
     ("GET", "/api/v2/accounts/contacts/{id}", READER),
@@ -47,6 +47,8 @@ const PERMISSIONS: [(&str, &str, Needs); 30] = [
     ("GET", "/api/v2/accounts/webhooks/{id}/deliveries", ADMINISTRATOR),
     ("GET", "/api/v2/accounts/webhooks/{id}/deliveries/{seq}", ADMINISTRATOR),
     ("POST", "/api/v2/accounts/webhooks/{id}/redeliver", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/changes", READER),
+    ("GET", "/api/v2/accounts/events", READER),
     ("GET", "/livez", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/api/openapi.json", Nothing),

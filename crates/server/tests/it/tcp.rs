@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use meishi_server::serve;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -22,7 +22,11 @@ pub(crate) struct TcpServer {
 
 impl TcpServer {
     pub(crate) async fn start(tenant: &Tenant) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        Self::listen(tenant, TcpListener::bind(("127.0.0.1", 0)).await.unwrap())
+    }
+
+    /// A server on a socket of the test's own.
+    pub(crate) fn listen(tenant: &Tenant, listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
@@ -34,6 +38,14 @@ impl TcpServer {
 
     pub(crate) async fn connect(&self) -> Connection {
         Connection(connect(self.address).await.unwrap())
+    }
+
+    /// A connection whose receiver takes no more than so many bytes before they are read.
+    #[expect(clippy::disallowed_methods, reason = "a caller connects")]
+    pub(crate) async fn connect_narrowly(&self, bytes: u32) -> Connection {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(bytes).unwrap();
+        Connection(socket.connect(self.address).await.unwrap())
     }
 
     /// Tells the server to stop; what comes back ends when the last request is done.
@@ -56,6 +68,13 @@ impl Connection {
     pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) {
         self.0.write_all(text.as_ref()).await.unwrap();
         self.0.flush().await.unwrap();
+    }
+
+    /// Whatever comes until the connection ends, or breaks.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let _ = self.0.read_to_end(&mut bytes).await;
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Reads one answer; `None` when the server closes instead.
