@@ -7,7 +7,7 @@ use std::{
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::{
     ApiError, Settings, conditional::IfMatch, directory::Directory, egress::Egress,
@@ -40,6 +40,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The way out.
     pub egress: Egress,
+    /// Called upon when this server changed something: there may be webhooks to be told.
+    pub(crate) changed: Notify,
     /// How often somebody may call.
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
@@ -92,8 +94,9 @@ impl App {
             directory: Directory::new(Arc::clone(&store)),
             tail: Tail::new(Arc::clone(&store)),
             streams: Streams::default(),
-            egress: Egress::new(settings.egress.clone()),
             rate_limits: RateLimits::new(&settings.rate_limits),
+            egress: Egress::new(settings.egress.clone()),
+            changed: Notify::new(),
             touched: Mutex::default(),
             in_flight: InFlight::default(),
             database: OnceCell::new(),
@@ -116,19 +119,15 @@ impl App {
     ) -> Result<Applied, ApiError> {
         let ChangeRequest { cx, info } = request.into();
         let Some(key) = &cx.idempotency else {
-            let account = cx.account;
-            let applied = self.store.apply(cx, changes, atomic).await?;
-            self.tail.nudge(account);
-            return Ok(applied);
+            return Ok(self.apply_and_tell(cx, changes, atomic).await?);
         };
         let held = self.in_flight.hold(cx.account, key).ok_or(ApiError::InFlight)?;
-        let (store, tail, account) = (Arc::clone(&self.store), self.tail.clone(), cx.account);
+        let app = self.clone();
         // A task of its own, which ends when the store has answered: a caller that goes away and
         // asks again is not to meet its own change half done, nor to queue up behind it for ever.
         let call = tokio::spawn(async move {
-            let applied = store.apply(cx, changes, atomic).await;
+            let applied = app.apply_and_tell(cx, changes, atomic).await;
             drop(held);
-            tail.nudge(account);
             applied
         });
         let applied = call.await.map_err(|error| {
@@ -139,6 +138,20 @@ impl App {
             info.note_replay();
         }
         Ok(applied)
+    }
+
+    /// Does changes, and tells those who wait for any.
+    async fn apply_and_tell(
+        &self,
+        cx: Context,
+        changes: Vec<Change>,
+        atomic: bool,
+    ) -> Result<Applied, StoreError> {
+        let account = cx.account;
+        let applied = self.store.apply(cx, changes, atomic).await;
+        self.changed.notify_one();
+        self.tail.nudge(account);
+        applied
     }
 
     /// Which database this is, asked once: a restore takes place while no server runs.

@@ -34,7 +34,6 @@ pub struct Tail(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     waiting: Mutex<Waiting>,
-    any: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -46,7 +45,7 @@ struct Waiting {
 impl Tail {
     /// Nobody waits yet.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self(Arc::new(Inner { store, waiting: Mutex::default(), any: watch::Sender::new(()) }))
+        Self(Arc::new(Inner { store, waiting: Mutex::default() }))
     }
 
     /// Waits for an account's events: the receiver changes some time after each, wherever it was
@@ -61,15 +60,8 @@ impl Tail {
         receiver
     }
 
-    /// Changes with each change that this server makes, of whatever account. What other servers do
-    /// is not told here.
-    pub fn any(&self) -> watch::Receiver<()> {
-        self.0.any.subscribe()
-    }
-
     /// This server changed something of the account.
     pub(crate) fn nudge(&self, account: AccountId) {
-        self.0.any.send_replace(());
         if let Some(sender) = self.waiting().accounts.get(&account) {
             sender.send_modify(|_| ());
         }
@@ -156,14 +148,11 @@ mod tests {
     async fn who_waits_is_told_of_its_own_account_and_the_poller_ends_with_the_last_one() {
         let directory = tempfile::tempdir().unwrap();
         let (tail, account) = tail(&directory).await;
-        let mut any = tail.any();
         let (mut first, second) = (tail.follow(account), tail.follow(account));
         let other = tail.follow(AccountId(account.0 + 1));
         tail.nudge(account);
         assert!(first.has_changed().unwrap() && second.has_changed().unwrap());
         assert!(!other.has_changed().unwrap());
-        assert!(any.has_changed().unwrap());
-        any.mark_unchanged();
         first.mark_unchanged();
 
         // What the poller sees comes once.
@@ -180,6 +169,5 @@ mod tests {
         let again = tail.follow(account);
         assert!(tail.waiting().is_polled);
         drop(again);
-        assert!(!any.has_changed().unwrap(), "nothing was changed here");
     }
 }

@@ -63,7 +63,6 @@ impl Worker {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut turns = JoinSet::new();
         let mut stop = pin!(stop);
-        let mut changed = self.0.app.tail.any();
         loop {
             let begun = Instant::now();
             let work = async {
@@ -71,7 +70,7 @@ impl Worker {
                 // Much that changes at once is looked at once.
                 sleep_until(begun + WEBHOOK_PAUSE).await;
                 tokio::select! {
-                    _ = changed.changed() => {}
+                    () = self.0.app.changed.notified() => {}
                     Some(ended) = turns.join_next() => note(ended),
                     () = sleep(WEBHOOK_POLL) => {}
                 }
