@@ -195,9 +195,9 @@ impl Index {
                 self.update(*id, *version, changes)
             }
             EventBody::ContactDeleted(card) => self.delete(card.contact.id),
-            // It may have been deleted before, and its creation may be a tombstone by now.
             EventBody::ContactErased { id } if self.slots.contains_key(id) => self.delete(*id),
-            // Labels come with the contacts; channels, keys and webhooks are not queried here.
+            // It may have been deleted before, and its creation may be a tombstone by now. Labels
+            // come with the contacts; channels, keys and webhooks are not queried here.
             EventBody::ContactErased { .. }
             | EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }

@@ -121,7 +121,7 @@ impl Account {
                 let known = self.contacts.keys().chain(self.deleted.keys());
                 let known: Vec<ContactId> = known.copied().collect();
                 if !known.is_empty() {
-                    self.erase(known[which.index(known.len())]);
+                    self.erase(*known.get(which.index(known.len())).unwrap());
                 }
             }
             Step::Other => {

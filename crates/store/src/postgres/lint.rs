@@ -5,7 +5,7 @@ use meishi_test_postgres::{Cluster, Database};
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    accounts, connect::DatabaseUrl, contacts, deliveries, events, inboxes, keys, lanes, load,
+    accounts, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys, lanes, load,
     migrations, retention, save, session, statement::Statement, webhooks,
 };
 
@@ -29,6 +29,7 @@ fn all_statements() -> Vec<(&'static str, Statement)> {
         contacts::STATEMENTS,
         deliveries::STATEMENTS,
         events::STATEMENTS,
+        gone::STATEMENTS,
         inboxes::STATEMENTS,
         keys::STATEMENTS,
         lanes::STATEMENTS,

@@ -13,6 +13,7 @@ mod doubt;
 mod error;
 mod events;
 mod examine;
+mod gone;
 mod inboxes;
 mod key_cache;
 mod keys;

@@ -1,14 +1,15 @@
-//! What calls left, written table by table in one round trip: what goes, row by row, then what comes
-//! or changes, where a list is a few arrays that `unnest` makes rows of again.
+//! What calls left, written table by table in one round trip: what goes (`gone.rs`), then what comes or
+//! changes, where a list is a few arrays that `unnest` makes rows of again.
 
 use meishi_contacts::{
-    AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
+    AccountId, Email, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
 };
 use tokio_postgres::types::ToSql;
 
 use super::{
     batch::{Batch, Columns, Expect},
     error::Error,
+    gone,
     row::{column, to_json},
     session::Session,
     statement::{Statement, statements},
@@ -18,17 +19,6 @@ use crate::ledger::{
 };
 
 statements! {
-    EMPTY_INBOX(INT8, INT8) = "DELETE FROM contact_inboxes
-         WHERE account_id = $1 AND inbox_id = $2";
-    DELETE_CONTACT_LABELS(INT8, INT8) = "DELETE FROM contact_labels
-         WHERE account_id = $1 AND contact_id = $2";
-    DELETE_LINK(INT8, INT8, TEXT) = "DELETE FROM contact_inboxes
-         WHERE account_id = $1 AND inbox_id = $2 AND source_id = $3";
-    DELETE_IDENTITY(INT8, TEXT, TEXT) = "DELETE FROM identities
-         WHERE account_id = $1 AND kind = $2 AND value = $3";
-    DELETE_CONTACT(INT8, INT8) = "DELETE FROM contacts WHERE account_id = $1 AND id = $2";
-    DELETE_INBOX(INT8, INT8) = "DELETE FROM inboxes WHERE account_id = $1 AND id = $2";
-    DELETE_KEY(INT8, INT8) = "DELETE FROM api_keys WHERE account_id = $1 AND id = $2";
     INSERT_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
         "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
          VALUES ($1, $2, $3, $4, $5)";
@@ -89,15 +79,9 @@ statements! {
            body, previous_seq)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[],
            $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[])";
-    BURY_EVENT(INT8, INT8, TEXT, TEXT) = "UPDATE events SET kind = $3, body = $4, request_id = ''
-         WHERE account_id = $1 AND seq = $2";
-    ERASE_DELIVERY(INT8, INT8, INT8) = "UPDATE deliveries
-         SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
-         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
     INSERT_DELETED_CONTACT(INT8, INT8, INT8) =
         "INSERT INTO deleted_contacts (account_id, id, last_seq) VALUES ($1, $2, $3)
          ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
-    RETURN_CONTACT(INT8, INT8) = "DELETE FROM deleted_contacts WHERE account_id = $1 AND id = $2";
     INSERT_WEBHOOK(
         INT8, INT8, TEXT, TEXT, TEXT, BOOL, TEXT, TEXT, TEXT, INT8, INT8, INT8
     ) = "INSERT INTO webhooks (account_id, id, url, events, format, include_activity, state,
@@ -107,9 +91,6 @@ statements! {
         "UPDATE webhooks SET url = $3, events = $4, format = $5, include_activity = $6,
            state = $7, state_reason = $8, failing_since = $9, secret = $10,
            previous_secret = $11, previous_until = $12, next_at = 0
-         WHERE account_id = $1 AND id = $2";
-    DELETE_WEBHOOK(INT8, INT8) =
-        "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
          WHERE account_id = $1 AND id = $2";
     PENDING(INT8, INT8, INT8) = "SELECT seq FROM deliveries
          WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending'
@@ -121,8 +102,6 @@ statements! {
     UPDATE_DELIVERY(INT8, INT8, INT8, TEXT, INT8, INT8) = "UPDATE deliveries
          SET state = $4, tries = $5, next_at = $6, settled_at = NULL
          WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
-    DELETE_OUTCOME(INT8, INT8, TEXT, TEXT) = "DELETE FROM idempotency_keys
-         WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
     INSERT_OUTCOME_CONTACT(INT8, INT8, TEXT, TEXT, INT8) =
         "INSERT INTO idempotency_contacts (account_id, api_key_id, route, key, contact_id)
          VALUES ($1, $2, $3, $4, $5)";
@@ -148,7 +127,7 @@ pub(super) async fn rows(
     writes: &Writes,
 ) -> Result<(), Error> {
     let mut batch = Batch::new(session, account);
-    batch.removals(writes)?;
+    gone::rows(&mut batch, writes)?;
     batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
     batch.inboxes(UPDATE_INBOX, &writes.changed_inboxes);
     batch.contacts(INSERT_CONTACTS, &writes.new_contacts);
@@ -215,9 +194,6 @@ pub(super) async fn rows(
     for webhook in &writes.woken_webhooks {
         batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }
-    for webhook in &writes.woken_webhooks {
-        batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
-    }
     batch.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
         batch.outcome(key, kept)?;
@@ -239,56 +215,6 @@ pub(super) async fn account(session: &Session, rows: &AccountRows) -> Result<(),
 }
 
 impl<'a> Batch<'a> {
-    /// What goes.
-    fn removals(&mut self, writes: &'a Writes) -> Result<(), Error> {
-        for inbox in &writes.emptied_inboxes {
-            self.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
-        }
-        for contact in &writes.unlabelled_contacts {
-            self.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
-        }
-        for (inbox, source_id) in &writes.gone_links {
-            self.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));
-        }
-        for identity in &writes.gone_identities {
-            let address = (identity.kind.as_str(), identity.value.as_str());
-            self.send(DELETE_IDENTITY, Expect::Rows(1), address);
-        }
-        for contact in &writes.gone_contacts {
-            self.send(DELETE_CONTACT, Expect::Rows(1), (contact.0,));
-        }
-        for inbox in &writes.gone_inboxes {
-            self.send(DELETE_INBOX, Expect::Rows(1), (inbox.0,));
-        }
-        for key in &writes.gone_keys {
-            self.send(DELETE_KEY, Expect::Rows(1), (key.0,));
-        }
-        for key in &writes.gone_outcomes {
-            let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str());
-            self.send(DELETE_OUTCOME, Expect::Rows(1), columns);
-        }
-        for contact in &writes.returned_contacts {
-            self.send(RETURN_CONTACT, Expect::Rows(1), (contact.0,));
-        }
-        for webhook in &writes.gone_webhooks {
-            self.send(DELETE_WEBHOOK, Expect::Rows(1), (webhook.0,));
-        }
-        for erased in &writes.erased {
-            let tombstone = EventBody::Tombstone { id: erased.id };
-            for seq in &erased.events {
-                self.send(
-                    BURY_EVENT,
-                    Expect::Rows(1),
-                    (seq.0, tombstone.kind(), to_json(&tombstone)?),
-                );
-            }
-            for (webhook, seq) in &erased.deliveries {
-                self.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
-            }
-        }
-        Ok(())
-    }
-
     fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {
         for inbox in inboxes {
             let channel_type = inbox.channel_type.as_str();

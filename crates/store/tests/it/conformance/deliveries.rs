@@ -467,7 +467,7 @@ pub(crate) async fn servers_that_work_at_once_deliver_each_event_once(store: Arc
     let told = Told::new(&acme).await;
     store.release_webhook(&told.lease).await.unwrap();
     let calls = (0..30).map(|number| acme.change(create(named(&number.to_string()))));
-    let purges = (0..10).map(|_| store.purge(NOON, UnixMillis(0)));
+    let upkeep = (0..10).map(|_| store.purge(NOON, UnixMillis(0)));
     let work = (0..4).map(|server| {
         let (store, acme, owner) = (Arc::clone(&store), acme.clone(), format!("server {server}"));
         async move {
@@ -494,13 +494,13 @@ pub(crate) async fn servers_that_work_at_once_deliver_each_event_once(store: Arc
             delivered
         }
     });
-    let (created, purged, delivered) = futures::join!(
+    let (created, kept_up, delivered) = futures::join!(
         futures::future::join_all(calls),
-        futures::future::join_all(purges),
+        futures::future::join_all(upkeep),
         futures::future::join_all(work),
     );
     assert!(created.iter().all(Result::is_ok));
-    assert!(purged.iter().all(Result::is_ok));
+    assert!(kept_up.iter().all(Result::is_ok));
     assert_eq!(delivered.iter().sum::<usize>(), 30);
     assert_eq!(told.list(Some(DeliveryState::Delivered)).await.len(), 30);
 }

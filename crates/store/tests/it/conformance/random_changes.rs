@@ -198,62 +198,6 @@ pub(crate) fn change(
         3 => contact_id().prop_map(delete),
         4 => (contact_id(), labels).prop_map(|(id, labels)| Change::SetLabels { id, labels }),
     ];
-    let seq = || prop_oneof![8 => 4..40_i64, 1 => number()].prop_map(Seq);
-    let only = option::weighted(
-        0.4,
-        prop_oneof![
-            select(vec![Field::Email, Field::Name, Field::Labels, Field::Identifier])
-                .prop_map(FieldPath::from),
-            text(&["a", "b"]).prop_map(|key| custom(&key)),
-        ],
-    );
-    let lacks = prop_oneof![
-        5 => Just(Vec::new()), 1 => Just(vec![Fault::invalid("inbox_id", "is missing")])
-    ];
-    let link = option::weighted(
-        0.3,
-        inbox_id().prop_map(|inbox_id| NewLink {
-            inbox_id,
-            source_id: SourceId::parse("s1").ok().flatten(),
-        }),
-    );
-    let past = prop_oneof![
-        4 => (fields(), link, lacks, option::weighted(0.1, Just(()))).prop_map(
-            |(fields, link, lacks, only_create)| Change::UpsertContact {
-                new: Box::new(NewContact { fields, link }),
-                lacks,
-                only_create: only_create.is_some(),
-            }
-        ),
-        4 => (contact_id(), seq(), only)
-            .prop_map(|(id, seq, only)| Change::RevertContact { id, seq, only }),
-        1 => contact_id().prop_map(erase),
-    ];
-    let webhook_id = || (1..4_i64).prop_map(WebhookId);
-    let state = select(vec![WebhookState::Enabled, WebhookState::Enabled, WebhookState::Paused]);
-    let events = || vec(select(WebhookEvent::ALL.to_vec()), 1..3);
-    let which = prop_oneof![
-        seq().prop_map(Redelivery::One),
-        (seq(), 0..9_i64)
-            .prop_map(|(from, more)| { Redelivery::Range(from, Seq(from.0.saturating_add(more))) }),
-        Just(Redelivery::Failed),
-    ];
-    let webhooks = prop_oneof![
-        3 => text(&["https://a", "https://b"]).prop_map(|url| {
-            Change::CreateWebhook(Box::new(webhook(&url)))
-        }),
-        3 => (webhook_id(), option::of(text(&["https://a"])), option::of(events()),
-              option::of(any::<bool>()), option::of(state))
-            .prop_map(|(id, url, events, include_activity, state)| {
-                let patch = WebhookPatch { url, events, include_activity, state, format: None };
-                Change::UpdateWebhook { id, patch }
-            }),
-        1 => (webhook_id(), strange_text(), -1..60_i64).prop_map(|(id, secret, overlap_seconds)| {
-            Change::RotateWebhook { id, secret, overlap_seconds }
-        }),
-        1 => webhook_id().prop_map(|id| Change::DeleteWebhook { id }),
-        4 => (webhook_id(), which).prop_map(|(id, which)| Change::Redeliver { id, which }),
-    ];
     let name = || option::of(text(&["x", "y"]));
     let chosen_id = prop_oneof![20 => 1..4_i64, 1 => select(vec![0, 407, MAX_ID, MAX_ID + 1])];
     let inboxes = prop_oneof![
@@ -283,10 +227,78 @@ pub(crate) fn change(
     ];
     prop_oneof![
         6 => contacts.boxed(),
-        3 => past.boxed(),
+        3 => past().boxed(),
         2 => inboxes.boxed(),
         1 => keys.boxed(),
-        1 => webhooks.boxed(),
+        1 => webhooks().boxed(),
+    ]
+    .boxed()
+}
+
+fn seq() -> impl Strategy<Value = Seq> {
+    prop_oneof![8 => 4..40_i64, 1 => number()].prop_map(Seq)
+}
+
+/// Changes that look for a contact, and that look back.
+fn past() -> impl Strategy<Value = Change> {
+    let only = option::weighted(
+        0.4,
+        prop_oneof![
+            select(vec![Field::Email, Field::Name, Field::Labels, Field::Identifier])
+                .prop_map(FieldPath::from),
+            text(&["a", "b"]).prop_map(|key| custom(&key)),
+        ],
+    );
+    let lacks = prop_oneof![
+        5 => Just(Vec::new()), 1 => Just(vec![Fault::invalid("inbox_id", "is missing")])
+    ];
+    let link = option::weighted(
+        0.3,
+        inbox_id().prop_map(|inbox_id| NewLink {
+            inbox_id,
+            source_id: SourceId::parse("s1").ok().flatten(),
+        }),
+    );
+    prop_oneof![
+        4 => (fields(), link, lacks, option::weighted(0.1, Just(()))).prop_map(
+            |(fields, link, lacks, only_create)| Change::UpsertContact {
+                new: Box::new(NewContact { fields, link }),
+                lacks,
+                only_create: only_create.is_some(),
+            }
+        ),
+        4 => (contact_id(), seq(), only)
+            .prop_map(|(id, seq, only)| Change::RevertContact { id, seq, only }),
+        1 => contact_id().prop_map(erase),
+    ]
+    .boxed()
+}
+
+fn webhooks() -> impl Strategy<Value = Change> {
+    let webhook_id = || (1..4_i64).prop_map(WebhookId);
+    let state = select(vec![WebhookState::Enabled, WebhookState::Enabled, WebhookState::Paused]);
+    let events = || vec(select(WebhookEvent::ALL.to_vec()), 1..3);
+    let which = prop_oneof![
+        seq().prop_map(Redelivery::One),
+        (seq(), 0..9_i64)
+            .prop_map(|(from, more)| { Redelivery::Range(from, Seq(from.0.saturating_add(more))) }),
+        Just(Redelivery::Failed),
+    ];
+    prop_oneof![
+        3 => text(&["https://a", "https://b"]).prop_map(|url| {
+            Change::CreateWebhook(Box::new(webhook(&url)))
+        }),
+        3 => (webhook_id(), option::of(text(&["https://a"])), option::of(events()),
+              option::of(any::<bool>()), option::of(state))
+            .prop_map(|(id, url, events, include_activity, state)| {
+                let patch = WebhookPatch { url, events, include_activity, state, format: None };
+                Change::UpdateWebhook { id, patch }
+            }),
+        1 => (webhook_id(), strange_text(), -1..60_i64).prop_map(|(id, secret, overlap_seconds)| {
+            Change::RotateWebhook { id, secret, overlap_seconds }
+        }),
+        1 => webhook_id().prop_map(|id| Change::DeleteWebhook { id }),
+        4 => (webhook_id(), which).prop_map(|(id, which)| Change::Redeliver { id, which }),
     ]
     .boxed()
 }

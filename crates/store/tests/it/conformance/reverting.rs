@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meishi_contacts::{
     AttributesPatch, Availability, ContactId, ContactPatch, EventBody, Fault, FaultCode, Field,
-    FieldChange, FieldPath, IdentityKind, Patch, Seq, UnixSeconds, Version,
+    FieldChange, FieldPath, IdentityKind, Label, Patch, Seq, UnixSeconds, Version,
     limits::ATTRIBUTES_BYTES,
 };
 use meishi_store::{Change, ChangeError, Context, Missing, Store};
@@ -149,7 +149,7 @@ pub(crate) async fn labels_are_given_back_as_a_whole(store: Arc<dyn Store>) {
     acme.set_labels(id, &["b", "c", "d"]).await;
     let seq = acme.last_seq().await;
     let contact = acme.reverted(revert(id, seq)).await.contact;
-    let labels: Vec<_> = contact.labels.iter().map(|label| label.as_str()).collect();
+    let labels: Vec<_> = contact.labels.iter().map(Label::as_str).collect();
     assert_eq!(labels, ["a", "b"]);
     assert_eq!(acme.read(id).await.contact, contact);
     acme.set_labels(id, &["e"]).await;

@@ -18,7 +18,7 @@ use super::{
     steps::{Apply, credential, independent_apply},
 };
 use crate::conformance::{
-    fields::delete,
+    fields::{NOON, delete},
     replay::{all_events, every_account_is_as_its_events_tell},
 };
 
@@ -124,6 +124,10 @@ async fn carry_out(places: &Places, calls: Vec<Apply>) {
     for account in &pair.accounts {
         let (sqlite, postgres) = (pair.sqlite.as_ref(), pair.postgres[1].as_ref());
         same(snapshot(sqlite, account.id).await, snapshot(postgres, account.id).await);
+    }
+    // Of a webhook that came and went in one transaction nothing is left, otherwise its bare row.
+    for store in [&pair.sqlite, &pair.postgres[0]] {
+        while store.purge(NOON, NOON).await.unwrap() > 0 {}
     }
     places.compare_tables(&["idempotency_keys", "idempotency_contacts"]).await;
     for store in pair.postgres.iter().chain([&pair.sqlite]) {

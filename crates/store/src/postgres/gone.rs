@@ -1,0 +1,86 @@
+//! What goes of what calls left, row by row, and what an erasure empties.
+
+use meishi_contacts::EventBody;
+
+use super::{
+    batch::{Batch, Expect},
+    error::Error,
+    row::to_json,
+    statement::statements,
+};
+use crate::ledger::Writes;
+
+statements! {
+    EMPTY_INBOX(INT8, INT8) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2";
+    DELETE_CONTACT_LABELS(INT8, INT8) = "DELETE FROM contact_labels
+         WHERE account_id = $1 AND contact_id = $2";
+    DELETE_LINK(INT8, INT8, TEXT) = "DELETE FROM contact_inboxes
+         WHERE account_id = $1 AND inbox_id = $2 AND source_id = $3";
+    DELETE_IDENTITY(INT8, TEXT, TEXT) = "DELETE FROM identities
+         WHERE account_id = $1 AND kind = $2 AND value = $3";
+    DELETE_CONTACT(INT8, INT8) = "DELETE FROM contacts WHERE account_id = $1 AND id = $2";
+    DELETE_INBOX(INT8, INT8) = "DELETE FROM inboxes WHERE account_id = $1 AND id = $2";
+    DELETE_KEY(INT8, INT8) = "DELETE FROM api_keys WHERE account_id = $1 AND id = $2";
+    BURY_EVENT(INT8, INT8, TEXT, TEXT) = "UPDATE events SET kind = $3, body = $4, request_id = ''
+         WHERE account_id = $1 AND seq = $2";
+    ERASE_DELIVERY(INT8, INT8, INT8) = "UPDATE deliveries
+         SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    RETURN_CONTACT(INT8, INT8) = "DELETE FROM deleted_contacts WHERE account_id = $1 AND id = $2";
+    DELETE_WEBHOOK(INT8, INT8) =
+        "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
+         WHERE account_id = $1 AND id = $2";
+    DELETE_OUTCOME(INT8, INT8, TEXT, TEXT) = "DELETE FROM idempotency_keys
+         WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
+}
+
+/// Takes away what goes; it must go before anything comes.
+pub(super) fn rows<'a>(batch: &mut Batch<'a>, writes: &'a Writes) -> Result<(), Error> {
+    for inbox in &writes.emptied_inboxes {
+        batch.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
+    }
+    for contact in &writes.unlabelled_contacts {
+        batch.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
+    }
+    for (inbox, source_id) in &writes.gone_links {
+        batch.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));
+    }
+    for identity in &writes.gone_identities {
+        let address = (identity.kind.as_str(), identity.value.as_str());
+        batch.send(DELETE_IDENTITY, Expect::Rows(1), address);
+    }
+    for contact in &writes.gone_contacts {
+        batch.send(DELETE_CONTACT, Expect::Rows(1), (contact.0,));
+    }
+    for inbox in &writes.gone_inboxes {
+        batch.send(DELETE_INBOX, Expect::Rows(1), (inbox.0,));
+    }
+    for key in &writes.gone_keys {
+        batch.send(DELETE_KEY, Expect::Rows(1), (key.0,));
+    }
+    for key in &writes.gone_outcomes {
+        let columns = (key.api_key_id.0, key.route.as_str(), key.key.as_str());
+        batch.send(DELETE_OUTCOME, Expect::Rows(1), columns);
+    }
+    for contact in &writes.returned_contacts {
+        batch.send(RETURN_CONTACT, Expect::Rows(1), (contact.0,));
+    }
+    for webhook in &writes.gone_webhooks {
+        batch.send(DELETE_WEBHOOK, Expect::Rows(1), (webhook.0,));
+    }
+    for erased in &writes.erased {
+        let tombstone = EventBody::Tombstone { id: erased.id };
+        for seq in &erased.events {
+            batch.send(
+                BURY_EVENT,
+                Expect::Rows(1),
+                (seq.0, tombstone.kind(), to_json(&tombstone)?),
+            );
+        }
+        for (webhook, seq) in &erased.deliveries {
+            batch.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
+        }
+    }
+    Ok(())
+}
