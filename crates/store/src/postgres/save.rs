@@ -194,9 +194,6 @@ pub(super) async fn rows(
     for webhook in &writes.woken_webhooks {
         batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }
-    for webhook in &writes.woken_webhooks {
-        batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
-    }
     batch.events(&writes.events)?;
     for (key, kept) in &writes.new_outcomes {
         batch.outcome(key, kept)?;
