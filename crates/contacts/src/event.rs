@@ -325,6 +325,34 @@ impl FieldPath {
     }
 }
 
+impl Field {
+    /// The field of a contact that has that name on the wire.
+    pub fn of_contact(name: &str) -> Option<Self> {
+        const ALL: [Field; 14] = [
+            Field::Email,
+            Field::Identifier,
+            Field::PhoneNumber,
+            Field::Name,
+            Field::FirstName,
+            Field::LastName,
+            Field::Thumbnail,
+            Field::AvailabilityStatus,
+            Field::Blocked,
+            Field::AdditionalAttributes,
+            Field::CustomAttributes,
+            Field::LastActivityAt,
+            Field::CreatedAt,
+            Field::Labels,
+        ];
+        ALL.into_iter().find(|field| field.as_str() == name)
+    }
+
+    /// Whether it is one of the two maps, of which changes name the members.
+    pub const fn is_map(self) -> bool {
+        matches!(self, Self::AdditionalAttributes | Self::CustomAttributes)
+    }
+}
+
 impl From<Field> for FieldPath {
     fn from(field: Field) -> Self {
         Self { field, key: None }

@@ -101,10 +101,22 @@ pub const NEAR_WORDS: usize = 8;
 /// Labels that a list can be filtered by: 400 `malformed_request`.
 pub const LABEL_FILTERS: usize = 100;
 
+// The past of a contact.
+
+/// Events that one read of a history returns.
+pub const HISTORY_ROWS: usize = 200;
+/// Events of a contact that one call looks at: a history then goes on by cursor, an earlier state
+/// that lies further back is 422 `limit_exceeded`.
+pub const HISTORY_EVENTS: usize = 5000;
+
 // Requests.
 
 /// Bytes of a request body: 413 `body_too_large`.
 pub const BODY_BYTES: usize = 1024 * 1024;
+/// Bytes of the body of a batch: 413 `body_too_large`.
+pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Keys of one look-up: 422 `limit_exceeded`.
+pub const LOOKUP_KEYS: usize = 1000;
 /// Bytes of path and query: 414 `uri_too_long`.
 pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of all header names and values: 431 `headers_too_large`.
@@ -163,7 +175,7 @@ pub const WRITE_QUEUE: usize = 4096;
 pub const GROUP_CALLS: usize = 256;
 /// Time after which a group takes no further call.
 pub const GROUP_TIME: Duration = Duration::from_millis(5);
-/// Changes in one call of `apply`.
+/// Changes in one call of `apply`, and operations of a batch: 422 `limit_exceeded`.
 pub const BATCH_CHANGES: usize = 1000;
 /// Rows that one step of retention takes away.
 pub const PURGED_ROWS: i64 = 5000;

@@ -46,7 +46,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The request that it made.
+    /// The request that it made, as `X-Request-Id` names it.
     pub fn request_id(&self) -> &str {
         &self.info.request_id
     }

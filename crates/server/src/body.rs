@@ -51,7 +51,32 @@ impl<S: Sync> FromRequest<S> for Fields {
     }
 }
 
+/// The fields of a body that must be JSON and may have so many bytes.
+#[derive(Debug, Clone, Default)]
+pub struct JsonFields<const BYTES: usize>(pub Fields);
+
+impl<S: Sync, const BYTES: usize> FromRequest<S> for JsonFields<BYTES> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let is_json =
+            matches!(media_type(request.headers(), request.method()), Ok(MediaType::Json));
+        if !is_json || is_encoded(request.headers()) {
+            return Err(ApiError::UnsupportedMediaType { accept: JSON });
+        }
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body, BYTES, BODY_TIMEOUT).await?;
+        let digest = BodyDigest::of(&parts.headers, MediaType::Json.essence(), &body);
+        Ok(Self(Fields { digest, ..Fields::parse(&body, MediaType::Json)? }))
+    }
+}
+
 impl Fields {
+    /// An object within another body.
+    pub fn within(members: Map<String, Value>) -> Self {
+        Self { members, ..Self::default() }
+    }
+
     fn parse(body: &[u8], media_type: MediaType) -> Result<Self, ApiError> {
         let merge_patch = media_type == MediaType::MergePatch;
         if body.trim_ascii().is_empty() {
@@ -135,13 +160,13 @@ async fn read(
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if told.is_some_and(|length| length > limit) {
-        return Err(ApiError::BodyTooLarge);
+        return Err(ApiError::BodyTooLarge { limit });
     }
     let body = Limited::new(body, limit);
     match tokio::time::timeout(time, body.collect()).await {
         Err(_) => Err(ApiError::Timeout),
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { limit }),
         Ok(Err(_)) => Err(ApiError::MalformedRequest("The body could not be read".into())),
     }
 }

@@ -100,6 +100,11 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
+    /// Whether it is `*`: only if there is nothing yet.
+    pub fn is_any(&self) -> bool {
+        self.0 == Some(Tags::Any)
+    }
+
     /// Whether the tag is among them, by the weak comparison.
     fn names(&self, etag: &HeaderValue) -> bool {
         match &self.0 {

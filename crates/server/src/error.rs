@@ -39,7 +39,10 @@ pub enum ApiError {
     /// The body did not arrive in time.
     Timeout,
     /// The body is larger than it may be.
-    BodyTooLarge,
+    BodyTooLarge {
+        /// How many bytes it may have.
+        limit: usize,
+    },
     /// Path and query are longer than they may be.
     UriTooLong,
     /// The headers are larger than they may be.
@@ -62,6 +65,10 @@ pub enum ApiError {
         /// The event to go on after, once all contacts were read anew.
         resume_after: Seq,
     },
+    /// What is asked for is no longer in the record; the text says why.
+    Gone(String),
+    /// Another operation of the same atomic batch failed.
+    Skipped,
     /// The contact has another version than the caller expects.
     VersionMismatch {
         /// The version that it has.
@@ -105,7 +112,7 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::HeadersTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
@@ -117,6 +124,8 @@ impl ApiError {
             Self::CursorExpired(_) | Self::FeedExpired { .. } => {
                 (StatusCode::GONE, "cursor_expired")
             }
+            Self::Gone(_) => (StatusCode::GONE, "gone"),
+            Self::Skipped => (StatusCode::FAILED_DEPENDENCY, "skipped"),
             Self::VersionMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             Self::Invalid(faults) => (StatusCode::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -132,13 +141,12 @@ impl ApiError {
 
     /// What is wrong, for people.
     pub(crate) fn text(&self) -> String {
-        use meishi_contacts::limits::{
-            BODY_BYTES, HEADER_BYTES, HEADERS, STREAMS_PER_ACCOUNT, URI_BYTES,
-        };
+        use meishi_contacts::limits::{HEADER_BYTES, HEADERS, STREAMS_PER_ACCOUNT, URI_BYTES};
         match self {
             Self::MalformedJson(malformed) => malformed.to_string(),
             Self::MalformedRequest(text)
             | Self::CursorExpired(text)
+            | Self::Gone(text)
             | Self::LimitExceeded(text) => text.clone(),
             Self::Unauthenticated => "Invalid Access Token".into(),
             Self::Forbidden => "You are not authorized to do this action".into(),
@@ -148,7 +156,7 @@ impl ApiError {
                 format!("The content type of the body must be one of {accept}")
             }
             Self::Timeout => "The body of the request did not arrive in time".into(),
-            Self::BodyTooLarge => format!("The body must not exceed {BODY_BYTES} bytes"),
+            Self::BodyTooLarge { limit } => format!("The body must not exceed {limit} bytes"),
             Self::UriTooLong => format!("Path and query must not exceed {URI_BYTES} bytes"),
             Self::HeadersTooLarge => {
                 format!("There must be at most {HEADERS} headers with {HEADER_BYTES} bytes")
@@ -168,6 +176,7 @@ impl ApiError {
                 "The changes after this place are not all known any more; read all contacts again, \
                  then the changes after {resume_after}"
             ),
+            Self::Skipped => "Another operation of the batch failed, so that none was done".into(),
             Self::VersionMismatch { current } => {
                 format!("The contact has changed; its version is {}", current.0)
             }
@@ -193,6 +202,16 @@ impl ApiError {
             }
             Self::Internal => "Internal Server Error".into(),
         }
+    }
+
+    /// The same error of a part of the body: the pointers lead there from the whole.
+    pub(crate) fn within(mut self, part: &str) -> Self {
+        if let Self::Invalid(faults) = &mut self {
+            for fault in faults {
+                fault.pointer.insert_str(0, part);
+            }
+        }
+        self
     }
 
     /// The answer, with the request's id in its body.
@@ -278,7 +297,7 @@ impl ApiError {
             }
             Self::TooManyStreams => vec![(header::RETRY_AFTER, fixed("15"))],
             // What is left of the request cannot be told from a next one.
-            Self::BodyTooLarge | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
+            Self::BodyTooLarge { .. } | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
             _ => Vec::new(),
         }
     }
@@ -345,10 +364,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::Ambiguous { matches } => Self::AmbiguousMatch(matches),
             ChangeError::RevertConflict { fields } => Self::RevertConflict(fields),
             ChangeError::HasContacts { count } => Self::HasContacts { count },
-            ChangeError::Skipped => {
-                tracing::error!("a single change was skipped");
-                Self::Internal
-            }
+            ChangeError::Skipped => Self::Skipped,
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use meishi_contacts::{
     ContactId, Fault,
     json::{Cause, Malformed},
+    limits::BODY_BYTES,
 };
 use serde::Serialize;
 use utoipa::{
@@ -22,6 +23,7 @@ use utoipa::{
     },
 };
 
+pub use self::headers::VersionMismatch;
 use crate::{ApiError, rate_limit::Limited, webhooks};
 
 /// The document before the routes are added.
@@ -134,6 +136,61 @@ pub struct FeedExpired {
     request_id: String,
 }
 
+/// An upsert whose addresses lead to several contacts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AmbiguousMatch {
+    /// What is wrong, for people.
+    #[schema(example = "The addresses belong to different contacts")]
+    error: String,
+    /// The contact that the first of the addresses leads to.
+    #[schema(example = 318_763)]
+    existing_contact_id: i64,
+    /// Each address that leads to a contact: identifier, e-mail, phone number, in that order.
+    conflicts: Vec<Conflict>,
+    /// What is wrong, for programs.
+    #[schema(example = "ambiguous_match")]
+    code: String,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// An event that cannot be undone, because its fields were changed again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevertConflict {
+    /// What is wrong, for people.
+    #[schema(example = "Later changes stand in the way: /email")]
+    error: String,
+    /// What is wrong, for programs.
+    #[schema(example = "revert_conflict")]
+    code: String,
+    /// Each field that was changed again.
+    errors: Vec<ChangedSince>,
+    /// The request, as `X-Request-Id` names it.
+    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
+    request_id: String,
+}
+
+/// A field that was changed again since an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedSince {
+    /// JSON Pointer to the field.
+    #[schema(example = "/email")]
+    pointer: String,
+    /// `changed_since`.
+    #[schema(example = "changed_since")]
+    code: String,
+    /// The message, for people.
+    #[schema(example = "has been changed since")]
+    message: String,
+    /// What the event made of the field; `null` also where it took an attribute away.
+    #[schema(example = "anna@acme.inc")]
+    after_event: serde_json::Value,
+    /// What it is now; `null` also where the attribute is not there.
+    #[schema(example = "anna@globex.inc")]
+    now: serde_json::Value,
+}
+
 /// An error of fields. One answer tells every fault.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FieldsError {
@@ -234,6 +291,38 @@ pub struct CreateContact {
     additional_attributes: Option<AdditionalAttributes>,
 }
 
+/// A contact to be found and updated, or created. One of `identifier`, `email` and `phone_number`
+/// must be there. The fields of an update may be sent too.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpsertContact {
+    /// Your own id of the person (UserID); the first by which the contact is looked for.
+    #[schema(max_length = 255, example = "1234567890")]
+    identifier: Option<String>,
+    /// E-mail address; the second.
+    #[schema(max_length = 255, example = "alice@acme.inc")]
+    email: Option<String>,
+    /// Phone number in E.164; the third.
+    #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", example = "+123456789")]
+    phone_number: Option<String>,
+    /// The Channel ID; needed where the contact is created, and not used where it is found.
+    #[schema(example = 1)]
+    inbox_id: Option<i64>,
+    /// The contact's address in the channel; random when absent.
+    #[schema(max_length = 255, example = "src_001")]
+    source_id: Option<String>,
+    /// Display name.
+    #[schema(max_length = 255, example = "Test")]
+    name: Option<String>,
+    /// URL of a picture.
+    #[schema(max_length = 2048, example = "https://example.com/avatar.png")]
+    avatar_url: Option<String>,
+    /// Fields that the project defines; merged.
+    #[schema(value_type = Option<Object>, example = json!({"vip_level": "platinum"}))]
+    custom_attributes: Option<serde_json::Value>,
+    /// Profile data; merged.
+    additional_attributes: Option<AdditionalAttributes>,
+}
+
 /// What to change of a contact.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UpdateContact {
@@ -274,6 +363,71 @@ pub struct UpdateContact {
     /// Family name; makes `name` where the body has none.
     #[schema(max_length = 255, example = "")]
     last_name: Option<String>,
+}
+
+/// Writes to be done in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Batch {
+    /// Whether all are done or none; each is on its own when absent.
+    #[schema(example = false)]
+    atomic: Option<bool>,
+    /// The writes.
+    #[schema(min_items = 1, max_items = 1000)]
+    operations: Vec<BatchOperation>,
+}
+
+/// One write of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchOperation)]
+pub struct BatchOperation {
+    /// `create`, `update`, `upsert` or `delete`.
+    #[schema(pattern = "^(create|update|upsert|delete)$", example = "upsert")]
+    op: String,
+    /// Which contact, for `update` and `delete`.
+    #[schema(example = 2_219_259)]
+    id: Option<i64>,
+    /// The body that the route of its own has; not for `delete`.
+    #[schema(value_type = Option<Object>, example = json!({"inbox_id": 1, "email": "alice@acme.inc"}))]
+    contact: Option<serde_json::Value>,
+}
+
+/// Contacts to be looked up.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LookUpContacts {
+    /// What to look for.
+    #[schema(min_items = 1, max_items = 1000)]
+    keys: Vec<LookUpKey>,
+}
+
+/// What one contact is looked up by; exactly one of the members.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LookUpKey {
+    /// The contact's number.
+    #[schema(example = 2_219_259)]
+    id: Option<i64>,
+    /// Your own id of the person (UserID).
+    #[schema(max_length = 255, example = "1234567890")]
+    identifier: Option<String>,
+    /// E-mail address.
+    #[schema(max_length = 255, example = "alice@acme.inc")]
+    email: Option<String>,
+    /// Phone number in E.164.
+    #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", example = "+123456789")]
+    phone_number: Option<String>,
+}
+
+/// What to undo.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevertContact {
+    /// The event.
+    #[schema(example = 17)]
+    seq: i64,
+    /// The one field of it to undo; all of them when absent.
+    #[schema(example = "custom_attributes")]
+    field: Option<String>,
+    /// The member, where the field is one of the two maps.
+    #[schema(example = "vip_level")]
+    key: Option<String>,
 }
 
 /// A contact's labels.
@@ -439,7 +593,7 @@ fn shared_errors() -> Vec<(ApiError, &'static str)> {
         (ApiError::Forbidden, "The key's role does not allow it"),
         (ApiError::NotFound, "There is no such thing in the key's account"),
         (ApiError::Timeout, "The body did not arrive in time"),
-        (ApiError::BodyTooLarge, "The body is too large"),
+        (ApiError::BodyTooLarge { limit: BODY_BYTES }, "The body is too large"),
         (
             ApiError::UnsupportedMediaType { accept: "application/json" },
             "The body has a content type that is not read",

@@ -31,9 +31,14 @@ pub const UNDOCUMENTED: [(&str, &str, &str); 3] = [
 
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(contacts::list::list, contacts::create::create))
+        .routes(routes!(contacts::list::list, contacts::create::create, contacts::upsert::upsert))
+        .routes(routes!(contacts::batch::batch))
+        .routes(routes!(contacts::lookup::lookup))
         .routes(routes!(contacts::read::read, contacts::update::update, contacts::delete::delete))
         .routes(routes!(contacts::labels::read, contacts::labels::set))
+        .routes(routes!(contacts::history::history))
+        .routes(routes!(contacts::revert::revert))
+        .routes(routes!(contacts::erase::erase))
         .routes(routes!(inboxes::list, inboxes::create))
         .routes(routes!(inboxes::update, inboxes::delete))
         .routes(routes!(keys::list, keys::create))

@@ -20,13 +20,17 @@ use crate::ApiError;
 const CONTACT: &str = "/api/v2/accounts/contacts/{id}";
 
 /// The operations whose answer is a contact with its `ETag`.
-const SHOW_A_CONTACT: [&str; 3] = ["createContact", "readContact", "updateContact"];
+const SHOW_A_CONTACT: [&str; 5] =
+    ["createContact", "readContact", "updateContact", "upsertContact", "revertContact"];
+
+/// The operations that only read, though they have a body.
+const READ_ONLY: [&str; 1] = ["lookUpContacts"];
 
 const TAG: &str = "\"3.9f86d081884c7d65\"";
 
 /// A contact that has changed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct VersionMismatch {
+pub struct VersionMismatch {
     /// What is wrong, for people.
     #[schema(example = "The contact has changed; its version is 4")]
     error: String,
@@ -44,7 +48,7 @@ pub(super) struct VersionMismatch {
 /// Adds what an operation has of them.
 pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
-    if method != "GET" {
+    if method != "GET" && !READ_ONLY.contains(&id.as_str()) {
         add_idempotency(operation);
         if path.starts_with(CONTACT) {
             parameter(operation, "If-Match", IF_MATCH_TEXT, r#"^(\*|"[!#-~]*")$"#, TAG);

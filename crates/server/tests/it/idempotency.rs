@@ -73,12 +73,12 @@ async fn every_route_that_writes_does_a_repeat_once_and_answers_it_the_same() {
     let app = TestApp::start().await;
     let anna = app.administrator().await;
     for (method, path) in routes::all() {
-        if method == "GET" || !routes::has_account(&path) {
+        if routes::only_reads(&method, &path) || !routes::has_account(&path) {
             continue;
         }
         let subjects = Subjects::make(&anna, "subject").await;
         let target = subjects.fill(&path);
-        let body = routes::body(&method, &path, app.inbox);
+        let body = subjects.body(&method, &path, app.inbox);
         let before = app.events().await;
         let first = call(&anna, &method, &target, "key", &body).await.ok();
         let after = app.events().await;

@@ -26,7 +26,7 @@ impl Bert {
         let tenant = app.account("Globex").await;
         let client = tenant.administrator().await;
         let mut made = Vec::new();
-        for number in 0..8 {
+        for number in 0..16 {
             made.push(Subjects::make(&client, &format!("{MARK} {number}")).await);
         }
         let fields = json!({
@@ -38,7 +38,7 @@ impl Bert {
             client.post(format!("{}/labels", contact(subjects.contact)), labels).await.ok();
         }
         client.patch(contact(made[0].contact), fields).await.ok();
-        Self { tenant, client, own: made[7], shared: made[0] }
+        Self { tenant, client, own: made[15], shared: made[0] }
     }
 
     /// All that can be read of his account.
@@ -92,7 +92,7 @@ async fn what_another_account_has_is_not_found_on_any_route() {
         if target == path {
             continue;
         }
-        let body = routes::body(&method, &path, app.inbox);
+        let body = bert.own.body(&method, &path, app.inbox);
         let events = app.events().await;
         for target in [target.clone(), format!("{target}?force=true&include_contact_inboxes=true")]
         {
@@ -122,8 +122,9 @@ async fn a_number_that_both_accounts_have_is_the_callers_own() {
             continue;
         }
         // Fresh things of hers, whose numbers he has as well, since he has more.
-        let subjects = if method == "DELETE" { Subjects::make(&anna, "anna's").await } else { own };
-        let body = routes::body(&method, &path, app.inbox);
+        let fresh = routes::uses_up(&method, &path);
+        let subjects = if fresh { Subjects::make(&anna, "anna's").await } else { own };
+        let body = subjects.body(&method, &path, app.inbox);
         let answer = routes::request(&anna, &method, &subjects.fill(&path), &body).await;
         assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text);
         assert!(!answer.text.contains(MARK), "{method} {path}: {}", answer.text);
@@ -145,7 +146,7 @@ async fn another_accounts_id_in_the_path_is_not_found_on_any_route() {
         }
         for subjects in [own, bert.own, bert.shared] {
             let target = subjects.fill(&path).replacen("/api/v2/accounts/", &foreign, 1);
-            let body = routes::body(&method, &path, app.inbox);
+            let body = subjects.body(&method, &path, app.inbox);
             let answer = routes::request(&anna, &method, &target, &body).await;
             assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text);
         }
@@ -187,7 +188,7 @@ async fn no_list_shows_counts_or_finds_what_another_account_has() {
         let answer = anna.get(query).await.ok();
         assert!(answer.ids().is_empty(), "{}", answer.text);
     }
-    assert_eq!(bert.client.search(MARK).await.len(), 8);
+    assert_eq!(bert.client.search(MARK).await.len(), 16);
 }
 
 #[tokio::test]

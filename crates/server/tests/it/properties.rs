@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every member that some route reads, and two that none does.
-const FIELDS: [&str; 41] = [
+const FIELDS: [&str; 46] = [
     "inbox_id",
     "source_id",
     "name",
@@ -53,6 +53,11 @@ const FIELDS: [&str; 41] = [
     "to",
     "failed",
     "contact",
+    "atomic",
+    "operations",
+    "op",
+    "keys",
+    "field",
     "",
     "unknown",
 ];

@@ -1,5 +1,7 @@
 //! The router's own list of routes, and a request to each.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use meishi_contacts::{Seq, WebhookId};
 use meishi_server::router;
 use meishi_store::{Lease, NewDelivery};
@@ -37,12 +39,14 @@ pub(crate) struct Subjects {
     pub(crate) webhook: i64,
     /// The event of a delivery of the webhook's.
     pub(crate) delivery: i64,
+    /// An event of the contact that can be undone.
+    pub(crate) event: i64,
 }
 
 impl Subjects {
     /// Numbers that nothing has.
     pub(crate) const NONE: Self =
-        Self { contact: 999, inbox: 999, key: 999, webhook: 999, delivery: 999 };
+        Self { contact: 999, inbox: 999, key: 999, webhook: 999, delivery: 999, event: 999 };
 
     /// A contact, a channel, a key, and a webhook with a delivery, made for the occasion.
     pub(crate) async fn make(administrator: &Client, name: &str) -> Self {
@@ -51,11 +55,22 @@ impl Subjects {
         let webhook = administrator.post(WEBHOOKS, webhook).await.ok();
         let contact = administrator.contact(json!({ "name": name })).await;
         let inbox = administrator.post(INBOXES, json!({ "name": name })).await.ok();
+        administrator.patch(crate::app::contact(contact), json!({ "blocked": true })).await.ok();
+        let history = format!("{}/history", crate::app::contact(contact));
+        let event = administrator.get(history).await.ok().payload()[0]["seq"].as_i64().unwrap();
         let key = administrator.post(KEYS, json!({ "name": name, "role": "agent" })).await.ok();
         let id = |answer: &Answer| answer.payload()["id"].as_i64().unwrap();
         let webhook = id(&webhook);
         let delivery = deliver(administrator, webhook, contact).await;
-        Self { contact, inbox: id(&inbox), key: id(&key), webhook, delivery }
+        Self { contact, inbox: id(&inbox), key: id(&key), webhook, delivery, event }
+    }
+
+    /// A body with which the route succeeds and changes something.
+    pub(crate) fn body(self, method: &str, path: &str, inbox: i64) -> Value {
+        match (method, path) {
+            ("POST", "/api/v2/accounts/contacts/{id}/revert") => json!({ "seq": self.event }),
+            _ => body(method, path, inbox),
+        }
     }
 
     /// A path with its parameter filled. One that nothing is known for stops the test, so that a
@@ -107,10 +122,21 @@ async fn deliver(administrator: &Client, webhook: i64, contact: i64) -> i64 {
 
 /// A body with which the route succeeds and changes something, on things that `Subjects::make`
 /// made. A route that nothing is known of stops the test, so that it has to be thought of here.
-pub(crate) fn body(method: &str, path: &str, inbox: i64) -> Value {
+fn body(method: &str, path: &str, inbox: i64) -> Value {
     match (method, path.strip_prefix("/api/v2/accounts").unwrap_or(path)) {
-        ("GET" | "DELETE", _) => Value::Null,
+        ("GET" | "DELETE", _) | ("POST", "/contacts/{id}/erase") => Value::Null,
         ("POST", "/contacts") => json!({ "inbox_id": inbox, "name": "Created" }),
+        ("PUT", "/contacts") => {
+            // One that is not there yet, however often this is asked.
+            static MADE: AtomicUsize = AtomicUsize::new(0);
+            let identifier = format!("upserted {}", MADE.fetch_add(1, Ordering::SeqCst));
+            json!({ "inbox_id": inbox, "identifier": identifier })
+        }
+        ("POST", "/contacts/batch") => {
+            let contact = json!({ "inbox_id": inbox, "name": "Created" });
+            json!({ "operations": [{ "op": "create", "contact": contact }] })
+        }
+        ("POST", "/contacts/lookup") => json!({ "keys": [{ "id": 1 }] }),
         ("PATCH" | "PUT", "/contacts/{id}") | ("PATCH", "/inboxes/{id}" | "/keys/{id}") => {
             json!({ "name": "Changed" })
         }
@@ -125,6 +151,16 @@ pub(crate) fn body(method: &str, path: &str, inbox: i64) -> Value {
         ("POST", "/webhooks/{id}/redeliver") => json!({ "failed": true }),
         _ => panic!("what is the body of {method} {path}?"),
     }
+}
+
+/// Whether the route changes nothing, though it may have a body.
+pub(crate) fn only_reads(method: &str, path: &str) -> bool {
+    method == "GET" || path.ends_with("/lookup")
+}
+
+/// Whether a call of the route takes away what the next one would need.
+pub(crate) fn uses_up(method: &str, path: &str) -> bool {
+    method == "DELETE" || path.ends_with("/erase") || path.ends_with("/revert")
 }
 
 /// Calls a route with such a body.

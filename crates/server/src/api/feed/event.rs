@@ -292,7 +292,9 @@ impl<'a> EventView<'a> {
             return view;
         }
         let actor = Some(event.actor.into());
-        Self { actor, request_id: Some(&event.request_id), ..view }.with(&event.body)
+        // A tombstone has none any more.
+        let request_id = Some(event.request_id.as_str()).filter(|id| !id.is_empty());
+        Self { actor, request_id, ..view }.with(&event.body)
     }
 
     /// Adds what the kind of event has of its own.

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use meishi_contacts::NewContact;
-use meishi_store::{Change, Outcome};
+use meishi_store::{Change, ContactRecord, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -50,6 +50,18 @@ pub struct Link<'a> {
     source_id: Option<&'a str>,
 }
 
+impl<'a> Created<'a> {
+    /// Shows a contact that was made, with its link.
+    pub(super) fn new(record: &'a ContactRecord) -> Self {
+        let link = record.contact_inboxes.first();
+        let contact_inbox = Link {
+            inbox: link.map(|link| InboxView::new(&link.inbox)),
+            source_id: link.map(|link| link.source_id.as_str()),
+        };
+        Self { payload: Payload { contact: ContactView::new(record, true), contact_inbox } }
+    }
+}
+
 /// Create a contact
 ///
 /// Creates a contact that comes by a channel. An e-mail, phone number or identifier that another
@@ -70,21 +82,18 @@ pub async fn create(
     State(app): State<App>,
     body: Fields,
 ) -> Result<Response, ApiError> {
-    let mut fields = parse::fields(&body);
-    let link = parse::link(&body, &mut fields.faults);
-    let new = NewContact { fields, link };
-    let request = caller.context(&app, &body);
-    match apply_one(&app, request, Change::CreateContact(Box::new(new))).await? {
+    match apply_one(&app, caller.context(&app, &body), change(&body)).await? {
         Outcome::ContactCreated(record) => {
-            let link = record.contact_inboxes.first();
-            let contact_inbox = Link {
-                inbox: link.map(|link| InboxView::new(&link.inbox)),
-                source_id: link.map(|link| link.source_id.as_str()),
-            };
-            let contact = ContactView::new(&record, true);
-            let answer = Json(Created { payload: Payload { contact, contact_inbox } });
-            Ok(([(ETAG, represent(&record, true)?.etag)], answer).into_response())
+            let etag = represent(&record, true)?.etag;
+            Ok(([(ETAG, etag)], Json(Created::new(&record))).into_response())
         }
         other => Err(unexpected(&other)),
     }
+}
+
+/// The change that a body asks for.
+pub(super) fn change(body: &Fields) -> Change {
+    let mut fields = parse::fields(body);
+    let link = parse::link(body, &mut fields.faults);
+    Change::CreateContact(Box::new(NewContact { fields, link }))
 }

@@ -4,11 +4,15 @@ use axum::{extract::State, response::Response};
 use meishi_contacts::ContactId;
 use meishi_store::Include;
 
-use super::view::{ContactAnswer, represent};
+use super::{
+    as_of,
+    view::{ContactAnswer, represent},
+};
 use crate::{
     ApiError, App,
     auth::Reader,
     conditional::IfNoneMatch,
+    openapi::ErrorBody,
     params::{Params, PathId},
 };
 
@@ -24,8 +28,17 @@ use crate::{
             "include_contact_inboxes" = Option<bool>, Query,
             description = "Whether the answer shows the contact's channels; on by default",
         ),
+        (
+            "as_of" = Option<String>, Query,
+            description = "Show the contact as it was, without its channels: right after the \
+                           event of that number, or at that time (RFC 3339)",
+            example = "2026-11-20T08:00:00Z",
+        ),
     ),
-    responses((status = 200, description = "The contact", body = ContactAnswer<'static>)),
+    responses(
+        (status = 200, description = "The contact", body = ContactAnswer<'static>),
+        (status = 410, description = "What it was then is no longer kept", body = ErrorBody),
+    ),
 )]
 pub async fn read(
     Reader(caller): Reader,
@@ -34,6 +47,9 @@ pub async fn read(
     params: Params,
     known: IfNoneMatch,
 ) -> Result<Response, ApiError> {
+    if let Some(when) = params.get("as_of") {
+        return as_of::read(&app, caller.account, id, when).await;
+    }
     let with_inboxes = params.is_on_by_default("include_contact_inboxes");
     let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
     let record = app.store.contact(caller.account, id, include).await?.ok_or(ApiError::NotFound)?;

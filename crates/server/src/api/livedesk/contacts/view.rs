@@ -1,6 +1,6 @@
 //! The contact object, in the documented order of its keys (`livedesk-wire.md` section 3).
 
-use meishi_contacts::{Attributes, Availability, Contact, Inbox};
+use meishi_contacts::{Attributes, Availability, Contact, Inbox, Seq, UnixMillis};
 use meishi_store::{ContactInbox, ContactRecord};
 use serde::Serialize;
 use serde_json::json;
@@ -9,7 +9,7 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type},
 };
 
-use crate::{ApiError, conditional::Representation};
+use crate::{ApiError, api::rfc3339, conditional::Representation};
 
 /// A contact.
 #[derive(Debug, Serialize, ToSchema)]
@@ -159,11 +159,33 @@ pub(crate) fn represent(
 pub struct ContactAnswer<'a> {
     /// The contact.
     payload: ContactView<'a>,
+    /// Which state it is; only with `as_of`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AsOf, required = false)]
+    meta: Option<AsOf>,
+}
+
+/// Which earlier state of a contact is shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactAsOf)]
+pub struct AsOf {
+    /// The last event that the state has; `null` when that is no longer kept.
+    #[schema(required = true, example = 17)]
+    seq: Option<i64>,
+    /// When that happened.
+    #[schema(required = true, format = DateTime, example = "2026-11-20T08:00:00Z")]
+    at: Option<String>,
 }
 
 impl<'a> ContactAnswer<'a> {
     /// Wraps a contact.
     pub fn new(record: &'a ContactRecord, include_inboxes: bool) -> Self {
-        Self { payload: ContactView::new(record, include_inboxes) }
+        Self { payload: ContactView::new(record, include_inboxes), meta: None }
+    }
+
+    /// Wraps a contact as it was after an event.
+    pub fn as_of(contact: &'a Contact, event: Option<(Seq, UnixMillis)>) -> Self {
+        let meta = AsOf { seq: event.map(|(seq, _)| seq.0), at: event.map(|(_, at)| rfc3339(at)) };
+        Self { payload: ContactView::alone(contact), meta: Some(meta) }
     }
 }
