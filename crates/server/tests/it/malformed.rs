@@ -78,7 +78,8 @@ async fn a_body_that_is_no_object_is_malformed(#[case] body: &str) {
     let anna = app.administrator().await;
     let subjects = Subjects::make(&anna, "subject").await;
     for (method, path) in routes::all() {
-        if !routes::has_account(&path) || matches!(method.as_str(), "GET" | "DELETE") {
+        let reads_none = matches!(method.as_str(), "GET" | "DELETE") || path.ends_with("/erase");
+        if !routes::has_account(&path) || reads_none {
             continue;
         }
         let call = anna.call(&method, subjects.fill(&path));
