@@ -20,6 +20,7 @@ mod key_columns;
 mod ledger;
 pub mod postgres;
 pub mod sqlite;
+mod webhook_columns;
 
 use std::path::Path;
 

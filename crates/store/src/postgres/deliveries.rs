@@ -13,20 +13,23 @@ use super::{
     row::{self, column},
     session::Session,
     statement::statements,
-    webhooks::{self, webhook_columns},
+    webhooks,
 };
 use crate::{
     Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
-    Settlement, WebhookHealth, delivery::logged, ledger::DeliveryRow,
+    Settlement, WebhookHealth,
+    delivery::logged,
+    ledger::DeliveryRow,
+    webhook_columns::{delivery_columns, webhook_columns},
 };
 
 /// The columns of a delivery, in the order in which [`delivery`] reads them.
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, id, kind, contact_id, payload, state, attempts, tries, created_at,
-               next_at, settled_at
-             FROM deliveries WHERE account_id = $1 AND webhook_id = $2 ",
+            "SELECT ",
+            delivery_columns!(),
+            " FROM deliveries WHERE account_id = $1 AND webhook_id = $2 ",
             $rest
         )
     };

@@ -11,16 +11,7 @@ use super::{
     session::Session,
     statement::statements,
 };
-
-/// The columns of a webhook, in the order in which [`stored`] reads them.
-macro_rules! webhook_columns {
-    () => {
-        "webhooks.account_id, webhooks.id, url, events, format, include_activity, state,
-           state_reason, webhooks.created_at, failing_since, secret, previous_secret,
-           previous_until, cursor"
-    };
-}
-pub(super) use webhook_columns;
+use crate::webhook_columns::webhook_columns;
 
 statements! {
     GET(INT8, INT8) = concat!(
