@@ -40,7 +40,8 @@ use crate::{
 ///
 /// Server-sent events: `id` is the event's number, `event` its type, `data` an object with `seq`,
 /// `type`, `at` and, where it is about a contact, `contact_id` and `version`. The first event is
-/// `hello` with `database`, `epoch` and `last_seq`. The stream goes on after `Last-Event-ID` or
+/// `hello` with `database`, `epoch` and `last_seq`; its `id` is the event after which the stream
+/// begins. The stream goes on after `Last-Event-ID` or
 /// `after`, else it begins with what is yet to come. `resync`, with the same members as `hello`, says
 /// that events are missing before what follows: read what you show anew. A comment comes every 15
 /// seconds.
@@ -57,7 +58,7 @@ use crate::{
     responses((
         status = 200, description = "The events, without end",
         body = String, content_type = "text/event-stream",
-        example = "event: hello\ndata: {\"database\":\"0197\",\"epoch\":1,\"last_seq\":41}\n\nid: 42\nevent: contact.updated\ndata: {\"seq\":42,\"type\":\"contact.updated\",\"contact_id\":7,\"version\":3,\"at\":\"2026-11-20T08:00:00Z\"}\n\n",
+        example = "id: 41\nevent: hello\ndata: {\"database\":\"0197\",\"epoch\":1,\"last_seq\":41}\n\nid: 42\nevent: contact.updated\ndata: {\"seq\":42,\"type\":\"contact.updated\",\"contact_id\":7,\"version\":3,\"at\":\"2026-11-20T08:00:00Z\"}\n\n",
     )),
 )]
 pub async fn stream(
@@ -76,13 +77,16 @@ pub async fn stream(
     let signs = app.tail.follow(caller.account);
     let database = app.store.database().await?;
     let counts = app.store.counts(caller.account).await?.ok_or(ApiError::NotFound)?;
-    let mut first = message("hello", None, &standing(&database, counts.last_seq));
     let is_known = after.is_none_or(|seq| are_known(&counts, seq))
         && epoch.is_none_or(|epoch| epoch.0 == database.epoch);
+    let after = after.filter(|_| is_known).unwrap_or(counts.last_seq);
+    // Whoever is cut off before the first event connects again with this id, and misses nothing. A
+    // place that is not known gets none: until the reader has the `resync`, it is to ask as before.
+    let place = is_known.then_some(after);
+    let mut first = message("hello", place, &standing(&database, counts.last_seq));
     if !is_known {
         first.push_str(&resync(&database, counts.last_seq));
     }
-    let after = after.filter(|_| is_known).unwrap_or(counts.last_seq);
     let beat = Instant::now() + STREAM_HEARTBEAT;
     let stream = Stream { app, caller, signs, slot, database, after, beat, first: Some(first) };
     let body = unfold(stream, |mut stream| async {
