@@ -1,8 +1,8 @@
 //! `GET /api/v2/accounts/events`: the events as server-sent events, with ids and versions and nothing
 //! of a person.
 //!
-//! The body is pulled: a stream reads of the store what it sends next, once the connection has taken
-//! what it sent before. One that is not read holds nothing back, and is dropped by the write timeout
+//! The body is pulled: a stream takes what it sends next of what `tail/recent.rs` read for all streams
+//! at the end, or else of the store, once the connection has taken what it sent before. One that is not read holds nothing back, and is dropped by the write timeout
 //! of `serve.rs`.
 
 use std::convert::Infallible;
@@ -21,10 +21,7 @@ use meishi_contacts::{
 use meishi_store::{Database, StoreError};
 use serde::Serialize;
 use serde_json::json;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{are_known, number, parse_seq};
 use crate::{
@@ -33,7 +30,7 @@ use crate::{
     auth::{Caller, Reader},
     params::Params,
     streams::{Kind, Slot},
-    tail::Sign,
+    tail::{Follower, Found, Source},
 };
 
 /// Stream the account's changes
@@ -74,7 +71,7 @@ pub async fn stream(
     let epoch = number(&params, "epoch")?;
     let slot = app.streams.enter(Kind::Stream, &caller)?;
     // Before the first look, so that nothing comes unnoticed between the two.
-    let signs = app.tail.follow(caller.account);
+    let follower = app.tail.stream(caller.account);
     let database = app.store.database().await?;
     let counts = app.store.counts(caller.account).await?.ok_or(ApiError::NotFound)?;
     let is_known = after.is_none_or(|seq| are_known(&counts, seq))
@@ -88,7 +85,7 @@ pub async fn stream(
         first.push_str(&resync(&database, counts.last_seq));
     }
     let beat = Instant::now() + STREAM_HEARTBEAT;
-    let stream = Stream { app, caller, signs, slot, database, after, beat, first: Some(first) };
+    let stream = Stream { app, caller, follower, slot, database, after, beat, first: Some(first) };
     let body = unfold(stream, |mut stream| async {
         let text = stream.next().await?;
         Some((Ok::<_, Infallible>(text), stream))
@@ -116,7 +113,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, ApiError> {
 struct Stream {
     app: App,
     caller: Caller,
-    signs: watch::Receiver<Sign>,
+    follower: Follower,
     slot: Slot,
     database: Database,
     /// The last event that was sent, or passed over.
@@ -146,7 +143,7 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = self.app.stopped() => return None,
-                Ok(()) = self.signs.changed() => {}
+                Ok(()) = self.follower.signs.changed() => {}
                 () = sleep_until(self.beat) => {}
             }
         }
@@ -165,11 +162,21 @@ impl Stream {
 
     /// The events that there are now, or a `resync` where they do not follow those before.
     async fn read(&mut self) -> Result<Option<String>, StoreError> {
-        let sign = *self.signs.borrow_and_update();
+        let sign = *self.follower.signs.borrow_and_update();
         if sign.epoch > self.database.epoch {
             return self.resync().await.map(Some);
         }
         let account = self.caller.account;
+        let source = Source { store: &*self.app.store, account, render: told };
+        match self.follower.after(&source, sign, self.after).await? {
+            Found::Nothing => return Ok(None),
+            Found::Events(messages) => {
+                self.slot.events += messages.len() as u64;
+                self.after = messages.last().map_or(self.after, |(seq, _)| *seq);
+                return Ok(Some(messages.iter().map(|(_, text)| &**text).collect()));
+            }
+            Found::Elsewhere => {}
+        }
         let events = self.app.store.events(account, self.after, FEED_READ_ROWS).await?;
         let Some(first) = events.first() else {
             // Fewer than there were: the database lost some, or the sign is older than they are.
