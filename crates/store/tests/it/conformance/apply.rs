@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meishi_contacts::{
     ContactId, Credential, Fault, IdentityKind, InboxId, Role, Version,
-    limits::{BATCH_CHANGES, OUTCOME_BYTES},
+    limits::{BATCH_CHANGES, OUTCOME_BYTES, WRITE_QUEUE_CHANGES},
 };
 use meishi_store::{
     Applied, Change,
@@ -158,6 +158,24 @@ pub(crate) async fn a_refusal_names_no_contact_that_was_undone_with_it(store: Ar
     // Where each stands on its own, the one before is there.
     let alone = acme.apply(acme.cx(), vec![bob(), bob()], false).await.results;
     assert_eq!(alone[1], Err(ChangeError::Faults(vec![Fault::taken("email", ContactId(2))])));
+}
+
+pub(crate) async fn the_queue_holds_so_many_changes_and_refuses_more(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    // They go round fast, as nothing is there to be deleted.
+    let changes = vec![delete(ContactId(404)); BATCH_CHANGES];
+    let most = WRITE_QUEUE_CHANGES / BATCH_CHANGES;
+    let calls: Vec<_> = vec![changes; 4 * most];
+    let calls = calls.into_iter().map(|changes| store.apply(acme.cx(), changes, false));
+    let answers = futures::future::join_all(calls).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(done.len() >= most && !refused.is_empty(), "{} of {}", done.len(), 4 * most);
+    assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Busy))));
+    // All of it is free again.
+    let changes = vec![delete(ContactId(404)); BATCH_CHANGES];
+    for _ in 0..=most {
+        store.apply(acme.cx(), changes.clone(), false).await.unwrap();
+    }
 }
 
 pub(crate) async fn a_call_without_changes_does_nothing(store: Arc<dyn Store>) {

@@ -170,6 +170,7 @@ macro_rules! store_conformance {
                 without_atomic_the_others_stand,
                 more_changes_than_are_allowed_are_refused_whole,
                 a_call_whose_outcome_would_be_too_large_does_nothing,
+                the_queue_holds_so_many_changes_and_refuses_more,
                 a_refusal_names_no_contact_that_was_undone_with_it,
                 a_call_without_changes_does_nothing,
                 what_was_answered_is_what_is_read,
