@@ -200,10 +200,8 @@ mod tests {
         let last = recent.last;
         write(&*store, account, RECENT_EVENTS + 1).await;
         assert_eq!(recent.after(&source, sign(5), last).await.unwrap(), Found::Elsewhere);
-        assert_eq!(
-            (recent.messages.len(), recent.last),
-            (0, Seq(last.0 + 1 + RECENT_EVENTS as i64))
-        );
+        let came = i64::try_from(RECENT_EVENTS + 1).unwrap();
+        assert_eq!((recent.messages.len(), recent.last), (0, Seq(last.0 + came)));
         // Of another epoch it knows nothing.
         write(&*store, account, 1).await;
         let restored = |number, epoch| Sign { number, epoch, ..Sign::default() };

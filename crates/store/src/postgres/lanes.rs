@@ -98,9 +98,9 @@ impl Lanes {
             }
             let changes = u32::try_from(call.changes.len()).unwrap_or(u32::MAX);
             let room = Arc::clone(&self.room).try_acquire_many_owned(changes);
-            let _room = room.map_err(|_| StoreError::Busy)?;
+            let room = room.map_err(|_| StoreError::Busy)?;
             queues.waiting += 1;
-            let waiting = Waiting { call, reply, _room };
+            let waiting = Waiting { call, reply, _room: room };
             if let Some(queue) = queues.accounts.get_mut(&account) {
                 queue.push_back(waiting);
             } else {

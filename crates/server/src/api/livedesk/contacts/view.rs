@@ -14,6 +14,7 @@ use crate::{ApiError, api::rfc3339, conditional::Representation, params::Params}
 /// A contact.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Contact)]
+#[expect(clippy::option_option, reason = "not asked for, nothing and a text are three answers")]
 pub struct ContactView<'a> {
     /// Profile data: `description`, `company_name`, `city`, `telegram`, `country`,
     /// `country_code`, `social_profiles` and whatever else was sent.
@@ -72,6 +73,7 @@ pub struct ContactView<'a> {
 
 /// What a contact shows besides what it always shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
 pub(crate) struct Shown {
     inboxes: bool,
     first_name: bool,
