@@ -117,6 +117,11 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Keys of one look-up: 422 `limit_exceeded`.
 pub const LOOKUP_KEYS: usize = 1000;
+/// Bytes of the contacts in the answer to one look-up, one that several keys lead to each time: 422
+/// `limit_exceeded`.
+pub const LOOKUP_BYTES: usize = 8 * 1024 * 1024;
+/// Contacts that a look-up reads of the store at once: with 64 KiB of attributes, some megabytes.
+pub const LOOKUP_READ_ROWS: usize = 64;
 /// Bytes of path and query: 414 `uri_too_long`.
 pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of all header names and values: 431 `headers_too_large`.
@@ -177,6 +182,13 @@ pub const GROUP_CALLS: usize = 256;
 pub const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Changes in one call of `apply`, and operations of a batch: 422 `limit_exceeded`.
 pub const BATCH_CHANGES: usize = 1000;
+/// Changes of all calls that may wait for the writer: those of a batch count one by one.
+pub const WRITE_QUEUE_CHANGES: usize = 16 * 1024;
+/// Bytes that the changes of one call may come to together, as an idempotency key keeps it: 422
+/// `limit_exceeded`. More than a batch of [`BATCH_BYTES`] can make of what it sends.
+pub const OUTCOME_BYTES: usize = 16 * 1024 * 1024;
+/// Events that one statement of an erasure empties.
+pub const ERASED_EVENTS: usize = 1000;
 /// Rows that one step of retention takes away.
 pub const PURGED_ROWS: i64 = 5000;
 /// Attempts that the log of a delivery keeps, the last ones.
@@ -202,6 +214,9 @@ pub const FEED_BYTES: usize = 4 * 1024 * 1024;
 /// Events that feed and streams read of the store at once: with their 64 KiB of attributes, before and
 /// after, some megabytes.
 pub const FEED_READ_ROWS: usize = 32;
+/// Events of an account that are kept as its streams send them: small messages, so that streams need
+/// not read them one by one.
+pub const RECENT_EVENTS: usize = 256;
 /// Seconds that a call of the feed waits for an event at most; a larger wish is clamped.
 pub const FEED_WAIT_SECONDS: u64 = 60;
 /// Time after which a stream on which nothing happens says so, and looks whether its key is good.

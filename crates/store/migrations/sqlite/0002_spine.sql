@@ -103,3 +103,5 @@ CREATE INDEX deliveries_unsettled ON deliveries (account_id, webhook_id, contact
   WHERE state IN ('waiting', 'pending');
 CREATE INDEX deliveries_failed ON deliveries (account_id, webhook_id, seq)
   WHERE state = 'failed';
+-- An erasure finds what was delivered of a contact.
+CREATE INDEX deliveries_contact ON deliveries (account_id, contact_id);

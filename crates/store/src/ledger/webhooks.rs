@@ -143,7 +143,7 @@ pub(super) fn redeliver(
         let key: (WebhookId, Seq) = (id, seq);
         let Some(mut row) = ledger.deliveries.get(&key).cloned() else { continue };
         // What was erased has nothing left to be sent.
-        let erased = ledger.erased.iter().any(|erased| erased.deliveries.contains(&key));
+        let erased = ledger.is_erased(row.contact);
         if erased || row.state == DeliveryState::Erased {
             continue;
         }

@@ -18,8 +18,9 @@ pub(crate) struct Erased {
     pub(crate) id: ContactId,
     /// Saved events, which become tombstones.
     pub(crate) events: Vec<Seq>,
-    /// Deliveries, of which nothing stays but that they were.
-    pub(crate) deliveries: Vec<(WebhookId, Seq)>,
+    /// Whether there are deliveries, of which nothing stays but that they were. Whatever else calls
+    /// made of them is saved before.
+    pub(crate) has_deliveries: bool,
     /// How many events the calls had made by then; the contact's own among them are saved as
     /// tombstones.
     pub(super) fresh_events: usize,
@@ -150,9 +151,7 @@ impl Ledger {
             &mut writes.new_webhooks,
             &mut writes.changed_webhooks,
         );
-        let is_erased = |key: &_| self.erased.iter().any(|erased| erased.deliveries.contains(key));
         let changed = self.deliveries.differences().into_iter();
-        let changed = changed.filter(|difference| !is_erased(&difference.key));
         writes.changed_deliveries = changed.filter_map(|d| Some((d.key, d.after?))).collect();
         writes.woken_webhooks = writes.changed_deliveries.iter().map(|((id, _), _)| *id).collect();
         for erased in &self.erased {

@@ -63,11 +63,8 @@ statements! {
     KINDS(INT8, INT8_ARRAY) = "SELECT wanted.seq, event.kind FROM unnest($2::bigint[]) AS wanted (seq)
          CROSS JOIN LATERAL (
            SELECT kind FROM events WHERE account_id = $1 AND seq = wanted.seq OFFSET 0) AS event";
-    OF_EVENTS(INT8, INT8, INT8_ARRAY) = "SELECT wanted.seq FROM unnest($3::bigint[]) AS wanted (seq)
-         CROSS JOIN LATERAL (
-           SELECT state FROM deliveries
-           WHERE account_id = $1 AND webhook_id = $2 AND seq = wanted.seq OFFSET 0) AS delivery
-         WHERE delivery.state <> 'erased'";
+    COUNT_OF_CONTACT(INT8, INT8) = "SELECT count(*) FROM deliveries
+         WHERE account_id = $1 AND contact_id = $2 AND state <> 'erased' AND kind <> 'contact.erased'";
     AT_WORK(TEXT, INT8, INT8) = concat!(
         "SELECT ", webhook_columns!(), ", last_seq
          FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
@@ -188,22 +185,17 @@ pub(super) async fn redeliverable(
     found.iter().map(row).collect()
 }
 
-/// The deliveries of events, of whatever webhook, of which something is left. The webhooks stay
-/// locked, so that none is added to them.
-pub(super) async fn of_events(
+/// How many deliveries, of whatever webhook, hold something of a contact. The webhooks stay locked,
+/// so that none is added to them.
+pub(super) async fn count_of_contact(
     session: &Session,
     account: AccountId,
-    events: &[Seq],
-) -> Result<Vec<(WebhookId, Seq)>, Error> {
-    let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
-    let mut found = Vec::new();
-    for webhook in session.query(LOCK_WEBHOOKS, &[&account.0]).await? {
-        let webhook: i64 = column(&webhook, 0)?;
-        for row in session.query(OF_EVENTS, &[&account.0, &webhook, &seqs]).await? {
-            found.push((WebhookId(webhook), Seq(column(&row, 0)?)));
-        }
-    }
-    Ok(found)
+    id: ContactId,
+) -> Result<usize, Error> {
+    session.query(LOCK_WEBHOOKS, &[&account.0]).await?;
+    let count = session.query_opt(COUNT_OF_CONTACT, &[&account.0, &id.0]).await?;
+    let count: i64 = count.map_or(Ok(0), |row| column(&row, 0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 /// Leases webhooks that have something to do.

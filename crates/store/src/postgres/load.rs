@@ -263,7 +263,7 @@ impl Reader<'_> {
     async fn traces(&self, id: ContactId) -> Result<Note, Error> {
         let (session, account) = (self.session, self.account);
         let events = events::telling(session, account, id).await?;
-        let deliveries = deliveries::of_events(session, account, &events).await?;
+        let deliveries = deliveries::count_of_contact(session, account, id).await?;
         let mut outcomes = BTreeSet::new();
         for row in session.query(OUTCOMES_OF, &[&account.0, &id.0]).await? {
             let (route, key) = (column(&row, 1)?, column(&row, 2)?);

@@ -191,6 +191,7 @@ pub(super) async fn rows(
         let columns = (webhook.0, seq.0, row.state.as_str(), row.tries, next_at);
         batch.send(UPDATE_DELIVERY, Expect::Rows(1), columns);
     }
+    gone::deliveries(&mut batch, writes);
     for webhook in &writes.woken_webhooks {
         batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }

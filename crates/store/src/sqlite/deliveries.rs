@@ -48,9 +48,8 @@ statements! {
     FAILED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'failed'
          ORDER BY seq LIMIT ?3";
-    WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
-    EXISTS = "SELECT 1 FROM deliveries
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3 AND state <> 'erased'";
+    COUNT_OF_CONTACT = "SELECT count(*) FROM deliveries
+         WHERE account_id = ?1 AND contact_id = ?2 AND state <> 'erased' AND kind <> 'contact.erased'";
     AT_WORK = concat!(
         "SELECT ", webhook_columns!(), ", last_seq
          FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
@@ -167,26 +166,15 @@ pub(super) fn redeliverable(
     }
 }
 
-/// The deliveries of events, of whatever webhook, of which something is left.
-pub(super) fn of_events(
+/// How many deliveries, of whatever webhook, hold something of a contact.
+pub(super) fn count_of_contact(
     connection: &Connection,
     account: AccountId,
-    events: &[Seq],
-) -> rusqlite::Result<Vec<(WebhookId, Seq)>> {
-    let webhooks: Vec<i64> = connection
-        .prepare_cached(WEBHOOK_IDS)?
-        .query_map(params![account.0], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut exists = connection.prepare_cached(EXISTS)?;
-    let mut found = Vec::new();
-    for webhook in webhooks {
-        for seq in events {
-            if exists.exists(params![account.0, webhook, seq.0])? {
-                found.push((WebhookId(webhook), *seq));
-            }
-        }
-    }
-    Ok(found)
+    id: ContactId,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(COUNT_OF_CONTACT)?
+        .query_row(params![account.0, id.0], |row| row.get(0))
 }
 
 /// Webhooks that are at work, are nobody else's, and have something to do.

@@ -139,7 +139,7 @@ fn traces(
             ledger.load_outcome(key.clone(), kept);
         }
     }
-    let deliveries = deliveries::of_events(connection, account, &events)?;
+    let deliveries = deliveries::count_of_contact(connection, account, id)?;
     Ok(Traces { events, outcomes, deliveries })
 }
 

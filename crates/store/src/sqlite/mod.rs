@@ -163,7 +163,13 @@ impl Store for SqliteStore {
         let call = Call::new(cx, changes, atomic)?;
         let erases =
             call.changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
-        let applied = self.writer.call(move |connection| changes::apply(connection, &call)).await;
+        let room = self.writer.room(call.changes.len())?;
+        let work = move |connection: &_| {
+            let applied = changes::apply(connection, &call);
+            drop(room);
+            applied
+        };
+        let applied = self.writer.call(work).await;
         if erases && applied.is_ok() {
             tokio::spawn(empty_log(Arc::clone(&self.writer)));
         }

@@ -50,9 +50,10 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     BURY_EVENT = "UPDATE events SET kind = ?3, body = ?4, request_id = ''
          WHERE account_id = ?1 AND seq = ?2";
-    ERASE_DELIVERY = "UPDATE deliveries
+    ERASE_DELIVERIES = "UPDATE deliveries
          SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+         WHERE account_id = ?1 AND contact_id = ?2 AND state <> 'erased'
+           AND kind <> 'contact.erased'";
     INSERT_DELETED_CONTACT = "INSERT INTO deleted_contacts (account_id, id, last_seq)
          VALUES (?1, ?2, ?3)
          ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
@@ -120,9 +121,6 @@ pub(super) fn rows(
         let tombstone = EventBody::Tombstone { id: erased.id };
         let body = to_json(&tombstone)?;
         to.each(BURY_EVENT, &erased.events, |seq| (to.account, seq.0, tombstone.kind(), &body))?;
-        to.each(ERASE_DELIVERY, &erased.deliveries, |(webhook, seq)| {
-            (to.account, webhook.0, seq.0)
-        })?;
     }
 
     to.inboxes(INSERT_INBOX, &writes.new_inboxes)?;
@@ -162,6 +160,9 @@ pub(super) fn rows(
         let next_at = row.next_at.map(|at| at.0);
         (to.account, webhook.0, seq.0, row.state.as_str(), row.tries, next_at)
     })?;
+    for erased in writes.erased.iter().filter(|erased| erased.has_deliveries) {
+        connection.prepare_cached(ERASE_DELIVERIES)?.execute(params![to.account, erased.id.0])?;
+    }
     for webhook in &writes.woken_webhooks {
         connection.prepare_cached(WAKE_WEBHOOK)?.execute(params![to.account, webhook.0])?;
     }

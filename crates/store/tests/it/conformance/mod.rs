@@ -169,6 +169,9 @@ macro_rules! store_conformance {
                 of_several_failures_an_atomic_call_tells_the_first,
                 without_atomic_the_others_stand,
                 more_changes_than_are_allowed_are_refused_whole,
+                a_call_whose_outcome_would_be_too_large_does_nothing,
+                the_queue_holds_so_many_changes_and_refuses_more,
+                a_refusal_names_no_contact_that_was_undone_with_it,
                 a_call_without_changes_does_nothing,
                 what_was_answered_is_what_is_read,
             }
@@ -247,6 +250,7 @@ macro_rules! store_conformance {
                 a_contact_goes_with_all_that_is_known_of_it,
                 a_deleted_contact_can_be_erased_and_once_is_enough,
                 an_erasure_asks_for_the_version_too,
+                what_is_kept_of_others_stays,
                 what_a_call_did_before_it_erased_is_erased_too,
                 an_erasure_in_a_call_that_fails_did_not_happen,
                 erasures_among_writers_leave_nothing_of_the_contact,
