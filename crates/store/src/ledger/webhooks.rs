@@ -55,7 +55,8 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewWebhook) -> Result<Outcome, C
     Ok(Outcome::WebhookCreated(webhook))
 }
 
-/// Changes a webhook. One that is set to work again begins as if it had never failed.
+/// Changes a webhook. One that is set to work again, or that has a new URL, begins as if it had never
+/// failed.
 pub(super) fn update(
     step: &mut Step<'_>,
     id: WebhookId,
@@ -71,6 +72,9 @@ pub(super) fn update(
     };
     if let Some(url) = &patch.url {
         note(Field::Url, webhook.url.as_str().into(), url.as_str().into());
+        if webhook.url != *url {
+            webhook.failing_since = None;
+        }
         webhook.url.clone_from(url);
     }
     if let Some(events) = &patch.events {

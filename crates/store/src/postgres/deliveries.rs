@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use futures::future::try_join_all;
 use meishi_contacts::{
     AccountId, ContactId, Seq, UnixMillis, WebhookId,
-    limits::{READ_ROWS, REDELIVERIES},
+    limits::{READ_ROWS, REDELIVERIES, REVIVED_DELIVERIES},
 };
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     error::Error,
@@ -16,9 +17,9 @@ use super::{
     webhooks,
 };
 use crate::{
-    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
-    Settlement, WebhookHealth,
-    delivery::logged,
+    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeaseRoom, LeasedWebhook, NewDelivery,
+    Redelivery, Settlement, WebhookHealth,
+    delivery::{logged, revive_after},
     ledger::DeliveryRow,
     webhook_columns::{delivery_columns, webhook_columns},
 };
@@ -68,15 +69,23 @@ statements! {
            SELECT state FROM deliveries
            WHERE account_id = $1 AND webhook_id = $2 AND seq = wanted.seq OFFSET 0) AS delivery
          WHERE delivery.state <> 'erased'";
-    AT_WORK(TEXT, INT8, INT8) = concat!(
-        "SELECT ", webhook_columns!(), ", last_seq
-         FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
-         WHERE state = 'enabled' AND (lease_until <= $2 OR lease = $1)
-           AND (next_at <= $2 OR cursor < last_seq)
-         ORDER BY next_at, webhooks.account_id, webhooks.id LIMIT $3");
+    // Whoever was served longest ago comes first, and of an account no more than its share: those
+    // that others are at come first there, and are left out.
+    AT_WORK(TEXT, INT8, BOOL, INT8, INT8) = concat!(
+        "SELECT ", webhook_columns!(), ", last_seq, revive_from
+         FROM (
+           SELECT webhooks.*, last_seq, lease_until > $2 AND lease <> $1 AS taken,
+             row_number() OVER (
+               PARTITION BY webhooks.account_id
+               ORDER BY (lease_until > $2 AND lease <> $1) DESC, leased_at, webhooks.id) AS place
+           FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
+           WHERE state = 'enabled' AND (failing_since IS NOT NULL) = $3
+             AND (lease_until > $2 OR next_at <= $2 OR cursor < last_seq)) AS webhooks
+         WHERE NOT taken AND place <= $4
+         ORDER BY leased_at, webhooks.account_id, webhooks.id LIMIT $5");
     // Until it is given back there is something to do, for whoever takes it over too.
     TAKE(INT8, INT8, TEXT, INT8, INT8) =
-        "UPDATE webhooks SET lease = $3, lease_until = $4, next_at = 0
+        "UPDATE webhooks SET lease = $3, lease_until = $4, next_at = 0, leased_at = $5
          WHERE account_id = $1 AND id = $2 AND (lease_until <= $5 OR lease = $3)
            AND state = 'enabled'";
     HOLDS(INT8, INT8, TEXT) = "SELECT state FROM webhooks
@@ -84,8 +93,16 @@ statements! {
     NEXT_DUE(INT8, INT8) = "SELECT next_at FROM deliveries
          WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending'
          ORDER BY next_at, seq LIMIT 1";
+    TO_REVIVE(INT8, INT8, INT8, INT8) = "SELECT seq FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending' AND seq >= $3
+         ORDER BY seq LIMIT $4";
+    REVIVE(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET next_at = $4, tries = 0
+         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    REVIVED(INT8, INT8, TEXT, INT8) = "UPDATE webhooks SET revive_from = $4
+         WHERE account_id = $1 AND id = $2 AND lease = $3";
     GIVE_BACK(INT8, INT8, TEXT, INT8) = "UPDATE webhooks
-         SET lease = NULL, lease_until = 0, next_at = $4
+         SET lease = NULL, lease_until = 0,
+           next_at = CASE WHEN revive_from IS NULL THEN $4 ELSE 0 END
          WHERE account_id = $1 AND id = $2 AND lease = $3";
     ADVANCE(INT8, INT8, TEXT, INT8, INT8) = "UPDATE webhooks SET cursor = $5
          WHERE account_id = $1 AND id = $2 AND lease = $3 AND cursor = $4 AND state = 'enabled'";
@@ -212,25 +229,51 @@ pub(super) async fn lease(
     owner: &str,
     now: UnixMillis,
     until: UnixMillis,
-    limit: usize,
+    room: LeaseRoom,
 ) -> Result<Vec<LeasedWebhook>, Error> {
     let mut leased = Vec::new();
-    for row in session.query(AT_WORK, &[&owner, &now.0, &rows(limit)]).await? {
-        let stored = webhooks::stored(&row)?;
-        let last_seq = Seq(column(&row, 14)?);
-        let parameters = [
-            &stored.account.0 as _,
-            &stored.webhook.id.0 as _,
-            &owner as _,
-            &until.0 as _,
+    for (failing, limit, of_account) in room.kinds() {
+        let bounds = [
+            &owner as &(dyn ToSql + Sync),
             &now.0 as _,
+            &failing as _,
+            &of_account as _,
+            &rows(limit) as _,
         ];
-        // Another server may have been first.
-        if session.execute(TAKE, &parameters).await? == 1 {
-            leased.push(LeasedWebhook { stored, last_seq });
+        for row in session.query(AT_WORK, &bounds).await? {
+            let stored = webhooks::stored(&row)?;
+            let last_seq = Seq(column(&row, 14)?);
+            let (account, webhook) = (stored.account.0, stored.webhook.id.0);
+            let parameters =
+                [&account as _, &webhook as _, &owner as _, &until.0 as _, &now.0 as _];
+            // Another server may have been first.
+            if session.execute(TAKE, &parameters).await? == 1 {
+                if let Some(from) = column::<Option<i64>>(&row, 15)? {
+                    revive(session, (account, webhook, owner), from, now).await?;
+                }
+                leased.push(LeasedWebhook { stored, last_seq });
+            }
         }
     }
     Ok(leased)
+}
+
+/// Lets the next pending deliveries of a webhook that was set to work begin anew.
+async fn revive(
+    session: &Session,
+    (account, webhook, owner): (i64, i64, &str),
+    from: i64,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    let bounds: [&(dyn ToSql + Sync); 4] = [&account, &webhook, &from, &REVIVED_DELIVERIES];
+    let found = session.query(TO_REVIVE, &bounds).await?;
+    let seqs = found.iter().map(|row| column(row, 0)).collect::<Result<Vec<i64>, _>>()?;
+    let each = seqs.iter().map(|seq| async move {
+        session.execute(REVIVE, &[&account, &webhook, seq, &now.0]).await
+    });
+    try_join_all(each).await?;
+    let next = revive_after(&seqs);
+    session.execute(REVIVED, &[&account, &webhook, &owner, &next]).await.map(drop)
 }
 
 /// Gives a lease back. What sets the webhook to work meanwhile waits for it, and is not overruled.
@@ -239,7 +282,7 @@ pub(super) async fn release(session: &Session, lease: &Lease) -> Result<(), Erro
     if session.query_opt(HOLDS, &holds).await?.is_none() {
         return Ok(());
     }
-    let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&lease.account.0, &lease.webhook.0];
+    let key: [&(dyn ToSql + Sync); 2] = [&lease.account.0, &lease.webhook.0];
     let next = session.query_opt(NEXT_DUE, &key).await?;
     let next = next.map_or(Ok(None), |row| column::<Option<i64>>(&row, 0))?.unwrap_or(i64::MAX);
     session

@@ -80,7 +80,7 @@ const WHOLE: [&str; 15] = [
 ];
 
 /// Statements that find rows by their keys and then ask more of them.
-const CONDITIONAL: [&str; 10] = [
+const CONDITIONAL: [&str; 11] = [
     "ADVANCE",
     "GIVE_BACK",
     "HOLDS",
@@ -89,6 +89,7 @@ const CONDITIONAL: [&str; 10] = [
     "LIST_PENDING",
     "LIST_WAITING",
     "OF_EVENTS",
+    "REVIVED",
     "STOP",
     "TAKE",
 ];

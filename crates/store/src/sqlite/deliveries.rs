@@ -2,15 +2,15 @@
 
 use meishi_contacts::{
     AccountId, ContactId, Seq, UnixMillis, WebhookId,
-    limits::{READ_ROWS, REDELIVERIES},
+    limits::{READ_ROWS, REDELIVERIES, REVIVED_DELIVERIES},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{row, webhooks};
 use crate::{
-    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
-    Settlement, WebhookHealth,
-    delivery::logged,
+    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeaseRoom, LeasedWebhook, NewDelivery,
+    Redelivery, Settlement, WebhookHealth,
+    delivery::{logged, revive_after},
     ledger::DeliveryRow,
     webhook_columns::{delivery_columns, webhook_columns},
 };
@@ -51,20 +51,35 @@ statements! {
     WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
     EXISTS = "SELECT 1 FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3 AND state <> 'erased'";
+    // Whoever was served longest ago comes first, and of an account no more than its share: those
+    // that others are at come first there, and are left out.
     AT_WORK = concat!(
-        "SELECT ", webhook_columns!(), ", last_seq
-         FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
-         WHERE state = 'enabled' AND (lease_until <= ?2 OR lease = ?1)
-           AND (next_at <= ?2 OR cursor < last_seq)
-         ORDER BY next_at, webhooks.account_id, webhooks.id LIMIT ?3");
+        "SELECT ", webhook_columns!(), ", last_seq, revive_from
+         FROM (
+           SELECT webhooks.*, last_seq, lease_until > ?2 AND lease <> ?1 AS taken,
+             row_number() OVER (
+               PARTITION BY webhooks.account_id
+               ORDER BY (lease_until > ?2 AND lease <> ?1) DESC, leased_at, webhooks.id) AS place
+           FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
+           WHERE state = 'enabled' AND (failing_since IS NOT NULL) = ?3
+             AND (lease_until > ?2 OR next_at <= ?2 OR cursor < last_seq)) AS webhooks
+         WHERE NOT taken AND place <= ?4
+         ORDER BY leased_at, webhooks.account_id, webhooks.id LIMIT ?5");
     // Until it is given back there is something to do, for whoever takes it over too.
-    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4, next_at = 0
+    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4, next_at = 0, leased_at = ?5
          WHERE account_id = ?1 AND id = ?2";
+    TO_REVIVE = "SELECT seq FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending' AND seq >= ?3
+         ORDER BY seq LIMIT ?4";
+    REVIVE = "UPDATE deliveries SET next_at = ?4, tries = 0
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+    REVIVED = "UPDATE webhooks SET revive_from = ?3 WHERE account_id = ?1 AND id = ?2";
     HOLDS = "SELECT 1 FROM webhooks
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND state <> 'deleted'";
     NEXT_DUE = "SELECT min(next_at) FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'";
-    GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0, next_at = ?4
+    GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0,
+           next_at = CASE WHEN revive_from IS NULL THEN ?4 ELSE 0 END
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3";
     FORGET_LEASES = "UPDATE webhooks SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL";
     ADVANCE = "UPDATE webhooks SET cursor = ?5
@@ -194,14 +209,29 @@ pub(super) fn at_work(
     connection: &Connection,
     owner: &str,
     now: UnixMillis,
-    limit: usize,
-) -> rusqlite::Result<Vec<LeasedWebhook>> {
-    connection
-        .prepare_cached(AT_WORK)?
-        .query_map(params![owner, now.0, limit.min(READ_ROWS)], |row| {
-            Ok(LeasedWebhook { stored: webhooks::stored(row)?, last_seq: Seq(row.get(14)?) })
-        })?
-        .collect()
+    room: LeaseRoom,
+) -> rusqlite::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(AT_WORK)?;
+    for (failing, limit, of_account) in room.kinds() {
+        let limit = limit.min(READ_ROWS);
+        let rows =
+            statement.query_map(params![owner, now.0, failing, of_account, limit], |row| {
+                let stored = webhooks::stored(row)?;
+                let leased = LeasedWebhook { stored, last_seq: Seq(row.get(14)?) };
+                Ok(Found { leased, revive_from: row.get(15)? })
+            })?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}
+
+/// A webhook that may be leased.
+pub(super) struct Found {
+    leased: LeasedWebhook,
+    revive_from: Option<i64>,
 }
 
 /// Leases webhooks that have something to do.
@@ -210,14 +240,39 @@ pub(super) fn lease(
     owner: &str,
     now: UnixMillis,
     until: UnixMillis,
-    limit: usize,
+    room: LeaseRoom,
 ) -> rusqlite::Result<Vec<LeasedWebhook>> {
-    let leased = at_work(connection, owner, now, limit)?;
     let mut take = connection.prepare_cached(TAKE)?;
-    for LeasedWebhook { stored, .. } in &leased {
-        take.execute(params![stored.account.0, stored.webhook.id.0, owner, until.0])?;
+    let mut taken = Vec::new();
+    for Found { leased, revive_from } in at_work(connection, owner, now, room)? {
+        let (account, webhook) = (leased.stored.account, leased.stored.webhook.id);
+        take.execute(params![account.0, webhook.0, owner, until.0, now.0])?;
+        if let Some(from) = revive_from {
+            revive(connection, account, webhook, from, now)?;
+        }
+        taken.push(leased);
     }
-    Ok(leased)
+    Ok(taken)
+}
+
+/// Lets the next pending deliveries of a webhook that was set to work begin anew.
+fn revive(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    from: i64,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    let seqs: Vec<i64> = connection
+        .prepare_cached(TO_REVIVE)?
+        .query_map(params![account.0, webhook.0, from, REVIVED_DELIVERIES], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut statement = connection.prepare_cached(REVIVE)?;
+    for seq in &seqs {
+        statement.execute(params![account.0, webhook.0, seq, now.0])?;
+    }
+    let next = revive_after(&seqs);
+    connection.prepare_cached(REVIVED)?.execute(params![account.0, webhook.0, next]).map(drop)
 }
 
 /// Ends all leases.

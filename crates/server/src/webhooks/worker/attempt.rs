@@ -34,8 +34,12 @@ impl Turn<'_> {
         let body = Bytes::from(std::mem::take(&mut delivery.payload));
         let (at, begun) = (app.clock.now(), Instant::now());
         let headers = self.headers(&delivery.id, at, &body)?;
+        let account = self.lease.account;
         let answer = match &self.target {
-            Ok(target) => app.egress.post(target, headers, body).await.map_err(|e| e.to_string()),
+            Ok(target) => {
+                let answer = app.egress.post(account, target, headers, body).await;
+                answer.map_err(|error| error.to_string())
+            }
             Err(error) => Err(format!("the URL {error}")),
         };
         let time = begun.elapsed();

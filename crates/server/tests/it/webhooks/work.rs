@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use meishi_contacts::limits::WEBHOOK_LEASE;
+use meishi_contacts::limits::{WEBHOOK_FAILING_TURNS, WEBHOOK_LEASE, WEBHOOK_TURNS};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
@@ -197,5 +197,36 @@ async fn one_endpoint_that_hangs_does_not_keep_others_waiting() {
         timeout(Duration::from_secs(5), quick.received()).await.unwrap();
     }
     timeout(PATIENCE, hanging.received()).await.unwrap();
+    run.abort();
+}
+
+#[tokio::test]
+async fn dead_endpoints_of_one_account_keep_no_other_account_waiting() {
+    let scene = Scene::new().await;
+    let hanging = Endpoint::start(|mut visit| async move {
+        visit.request().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    // More than there are turns, all with something to say.
+    for _ in 0..WEBHOOK_TURNS + WEBHOOK_FAILING_TURNS + 20 {
+        scene.hook(&hanging, json!({})).await;
+    }
+    for number in 0..3 {
+        scene.anna.contact(json!({ "name": number.to_string() })).await;
+    }
+    let other = scene.account("Globex").await;
+    let eve = other.administrator().await;
+    let mut quick = Endpoint::answering(&answer(204)).await;
+    let body = json!({ "url": quick.url("/hook"), "events": EVENTS });
+    eve.post(WEBHOOKS, body).await.ok();
+    let (_stop, run) = running(&scene);
+    while hanging.connections() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for number in 0..3 {
+        eve.contact(json!({ "name": number.to_string() })).await;
+        timeout(Duration::from_secs(4), quick.received()).await.unwrap();
+    }
     run.abort();
 }
