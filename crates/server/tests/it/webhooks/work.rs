@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use meishi_contacts::limits::{WEBHOOK_FAILING_TURNS, WEBHOOK_LEASE, WEBHOOK_TURNS};
+use meishi_contacts::limits::{
+    WEBHOOK_FAILING_TURNS, WEBHOOK_LEASE, WEBHOOK_REQUESTS, WEBHOOK_TURNS,
+};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
@@ -115,6 +117,42 @@ async fn a_paused_webhook_waits_and_is_told_what_it_missed() {
     scene.anna.patch(hook.path(""), json!({ "state": "enabled" })).await.ok();
     scene.work().await;
     assert_eq!(names(&endpoint.all_received()), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_its_account_does_to_a_webhook_holds_from_the_next_message_on() {
+    let scene = Scene::new().await;
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let go = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let first = Endpoint::start(move |mut visit| {
+        let (arrived, gate) = (arrived.clone(), Arc::clone(&gate));
+        async move {
+            visit.request().await;
+            arrived.send(()).unwrap();
+            gate.acquire().await.unwrap().forget();
+            visit.answer(answer(204).as_bytes()).await;
+        }
+    })
+    .await;
+    let mut second = Endpoint::answering(&answer(204)).await;
+    let hook = scene.hook(&first, json!({})).await;
+    for number in 0..30 {
+        scene.anna.contact(json!({ "name": number.to_string() })).await;
+    }
+    let change = async {
+        for _ in 0..WEBHOOK_REQUESTS {
+            arrivals.recv().await.unwrap();
+        }
+        scene.anna.patch(hook.path(""), json!({ "url": second.url("/hook") })).await.ok();
+        go.add_permits(1000);
+    };
+    let (turns, ()) = tokio::join!(scene.worker.step(), change);
+    assert_eq!(turns.unwrap(), 1);
+    assert_eq!(first.connections(), WEBHOOK_REQUESTS, "those that were under way");
+    scene.work().await;
+    assert_eq!(first.connections(), WEBHOOK_REQUESTS);
+    assert_eq!(second.all_received().len(), 30 - WEBHOOK_REQUESTS);
 }
 
 /// A worker that runs until it is told to stop.
