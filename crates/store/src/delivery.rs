@@ -60,7 +60,7 @@ pub struct Delivery {
     pub kind: String,
     /// The contact that it is about.
     pub contact: ContactId,
-    /// The body, as it was when it was first built.
+    /// The body, as it was when it was first built; empty in lists, and once it is erased.
     pub payload: String,
     /// How far it is.
     pub state: DeliveryState,

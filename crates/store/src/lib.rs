@@ -258,7 +258,7 @@ pub trait Store: Send + Sync + 'static {
         id: WebhookId,
     ) -> Result<Option<Webhook>, StoreError>;
 
-    /// A webhook's deliveries, the newest event first.
+    /// A webhook's deliveries, the newest event first. Their payloads are left out, and empty.
     async fn deliveries(
         &self,
         account: AccountId,

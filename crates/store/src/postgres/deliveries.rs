@@ -1,6 +1,6 @@
 //! Deliveries: how they come, which are due, and what becomes of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::future::try_join_all;
 use meishi_contacts::{
@@ -24,31 +24,33 @@ use crate::{
     webhook_columns::{delivery_columns, webhook_columns},
 };
 
-/// The columns of a delivery, in the order in which [`delivery`] reads them.
+/// Deliveries with their columns, in the order in which [`delivery`] reads them.
 macro_rules! select_deliveries {
     ($rest:literal) => {
+        select_deliveries!("payload", $rest)
+    };
+    ($payload:literal, $rest:literal) => {
         concat!(
             "SELECT ",
-            delivery_columns!(),
+            delivery_columns!($payload),
             " FROM deliveries WHERE account_id = $1 AND webhook_id = $2 ",
             $rest
         )
     };
 }
 
+/// The same without what is sent, which a list does not show.
+macro_rules! list_deliveries {
+    ($rest:literal) => {
+        select_deliveries!("'' AS payload", $rest)
+    };
+}
+
 statements! {
     LIST(INT8, INT8, INT8, INT8) =
-        select_deliveries!("AND seq < $3 ORDER BY seq DESC LIMIT $4");
-    LIST_WAITING(INT8, INT8, INT8, INT8) = select_deliveries!(
-        "AND seq < $3 AND state = 'waiting' ORDER BY seq DESC LIMIT $4");
-    LIST_PENDING(INT8, INT8, INT8, INT8) = select_deliveries!(
-        "AND seq < $3 AND state = 'pending' ORDER BY seq DESC LIMIT $4");
-    LIST_DELIVERED(INT8, INT8, INT8, INT8) = select_deliveries!(
-        "AND seq < $3 AND state = 'delivered' ORDER BY seq DESC LIMIT $4");
-    LIST_FAILED(INT8, INT8, INT8, INT8) = select_deliveries!(
-        "AND seq < $3 AND state = 'failed' ORDER BY seq DESC LIMIT $4");
-    LIST_ERASED(INT8, INT8, INT8, INT8) = select_deliveries!(
-        "AND seq < $3 AND state = 'erased' ORDER BY seq DESC LIMIT $4");
+        list_deliveries!("AND seq < $3 ORDER BY seq DESC LIMIT $4");
+    LIST_OF_STATE(INT8, INT8, INT8, INT8, TEXT) =
+        list_deliveries!("AND seq < $3 AND state = $5 ORDER BY seq DESC LIMIT $4");
     DELIVERY(INT8, INT8, INT8) = select_deliveries!("AND seq = $3");
     LOCK_DELIVERY(INT8, INT8, INT8) = select_deliveries!("AND seq = $3 FOR UPDATE");
     DUE(INT8, INT8, INT8, INT8) = select_deliveries!(
@@ -60,6 +62,11 @@ statements! {
     FAILED(INT8, INT8, INT8) = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
          WHERE account_id = $1 AND webhook_id = $2 AND state = 'failed'
          ORDER BY seq LIMIT $3";
+    OLDEST_UNSETTLED(INT8, INT8, INT8) =
+        "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = $1 AND webhook_id = $2 AND contact_id = $3
+           AND state IN ('waiting', 'pending')
+         ORDER BY seq LIMIT 1";
     LOCK_WEBHOOKS(INT8) = "SELECT id FROM webhooks WHERE account_id = $1 FOR UPDATE";
     KINDS(INT8, INT8_ARRAY) = "SELECT wanted.seq, event.kind FROM unnest($2::bigint[]) AS wanted (seq)
          CROSS JOIN LATERAL (
@@ -131,7 +138,7 @@ statements! {
          WHERE account_id = $1 AND id = $2 AND state = 'enabled'";
 }
 
-/// A webhook's deliveries, the newest event first.
+/// A webhook's deliveries, the newest event first, without what is sent.
 pub(super) async fn list(
     session: &Session,
     account: AccountId,
@@ -141,16 +148,14 @@ pub(super) async fn list(
 ) -> Result<Vec<Delivery>, Error> {
     let before = query.before.map_or(i64::MAX, |seq| seq.0);
     let limit = rows(limit);
-    // Each state is a statement of its own, so that the index on it can be used.
-    let statement = match query.state {
-        None => LIST,
-        Some(DeliveryState::Waiting) => LIST_WAITING,
-        Some(DeliveryState::Pending) => LIST_PENDING,
-        Some(DeliveryState::Delivered) => LIST_DELIVERED,
-        Some(DeliveryState::Failed) => LIST_FAILED,
-        Some(DeliveryState::Erased) => LIST_ERASED,
+    let found = match query.state {
+        None => session.query(LIST, &[&account.0, &webhook.0, &before, &limit]).await?,
+        Some(state) => {
+            let bounds: [&(dyn ToSql + Sync); 5] =
+                [&account.0, &webhook.0, &before, &limit, &state.as_str()];
+            session.query(LIST_OF_STATE, &bounds).await?
+        }
     };
-    let found = session.query(statement, &[&account.0, &webhook.0, &before, &limit]).await?;
     found.iter().map(delivery).collect()
 }
 
@@ -177,14 +182,15 @@ pub(super) async fn due(
     found.iter().map(delivery).collect()
 }
 
-/// Deliveries that can be made once more, by event. The webhook's row must be locked.
+/// Deliveries that can be made once more, by event; one more than there is room for. The webhook's
+/// row must be locked.
 pub(super) async fn redeliverable(
     session: &Session,
     account: AccountId,
     webhook: WebhookId,
     which: Redelivery,
 ) -> Result<Vec<(Seq, DeliveryRow)>, Error> {
-    let limit = rows(REDELIVERIES);
+    let limit = i64::try_from(REDELIVERIES + 1).unwrap_or_default();
     let range = async |from: Seq, to: Seq| {
         session.query(RANGE, &[&account.0, &webhook.0, &from.0, &to.0, &limit]).await
     };
@@ -193,16 +199,22 @@ pub(super) async fn redeliverable(
         Redelivery::Range(from, to) => range(from, to).await?,
         Redelivery::Failed => session.query(FAILED, &[&account.0, &webhook.0, &limit]).await?,
     };
-    let row = |row: &Row| {
-        let delivery = DeliveryRow {
-            contact: ContactId(column(row, 1)?),
-            state: row::parsed(row, 2, DeliveryState::parse)?,
-            tries: column(row, 3)?,
-            next_at: column::<Option<i64>>(row, 4)?.map(UnixMillis),
-        };
-        Ok((Seq(column(row, 0)?), delivery))
-    };
-    found.iter().map(row).collect()
+    found.iter().map(delivery_row).collect()
+}
+
+/// The oldest delivery that is not settled of each contact that these are about.
+pub(super) async fn oldest_unsettled(
+    session: &Session,
+    account: AccountId,
+    webhook: WebhookId,
+    of: &[(Seq, DeliveryRow)],
+) -> Result<Vec<(Seq, DeliveryRow)>, Error> {
+    let contacts: BTreeSet<ContactId> = of.iter().map(|(_, row)| row.contact).collect();
+    let found = contacts.into_iter().map(|contact| async move {
+        let key: [&(dyn ToSql + Sync); 3] = [&account.0, &webhook.0, &contact.0];
+        session.query_opt(OLDEST_UNSETTLED, &key).await
+    });
+    try_join_all(found).await?.iter().flatten().map(delivery_row).collect()
 }
 
 /// The deliveries of events, of whatever webhook, of which something is left. The webhooks stay
@@ -388,6 +400,16 @@ pub(super) async fn settle(
 
 fn rows(limit: usize) -> i64 {
     i64::try_from(limit.min(READ_ROWS)).unwrap_or_default()
+}
+
+fn delivery_row(row: &Row) -> Result<(Seq, DeliveryRow), Error> {
+    let delivery = DeliveryRow {
+        contact: ContactId(column(row, 1)?),
+        state: row::parsed(row, 2, DeliveryState::parse)?,
+        tries: column(row, 3)?,
+        next_at: column::<Option<i64>>(row, 4)?.map(UnixMillis),
+    };
+    Ok((Seq(column(row, 0)?), delivery))
 }
 
 fn delivery(row: &Row) -> Result<Delivery, Error> {

@@ -1,5 +1,7 @@
 //! Deliveries: how they come, which are due, and what becomes of them.
 
+use std::collections::BTreeSet;
+
 use meishi_contacts::{
     AccountId, ContactId, Seq, UnixMillis, WebhookId,
     limits::{READ_ROWS, REDELIVERIES, REVIVED_DELIVERIES},
@@ -15,30 +17,31 @@ use crate::{
     webhook_columns::{delivery_columns, webhook_columns},
 };
 
-/// The columns of a delivery, in the order in which [`delivery`] reads them.
+/// Deliveries with their columns, in the order in which [`delivery`] reads them.
 macro_rules! select_deliveries {
     ($rest:literal) => {
+        select_deliveries!("payload", $rest)
+    };
+    ($payload:literal, $rest:literal) => {
         concat!(
             "SELECT ",
-            delivery_columns!(),
+            delivery_columns!($payload),
             " FROM deliveries WHERE account_id = ?1 AND webhook_id = ?2 ",
             $rest
         )
     };
 }
 
+/// The same without what is sent, which a list does not show.
+macro_rules! list_deliveries {
+    ($rest:literal) => {
+        select_deliveries!("'' AS payload", $rest)
+    };
+}
+
 statements! {
-    LIST = select_deliveries!("AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
-    LIST_WAITING = select_deliveries!(
-        "AND seq < ?3 AND state = 'waiting' ORDER BY seq DESC LIMIT ?4");
-    LIST_PENDING = select_deliveries!(
-        "AND seq < ?3 AND state = 'pending' ORDER BY seq DESC LIMIT ?4");
-    LIST_DELIVERED = select_deliveries!(
-        "AND seq < ?3 AND state = 'delivered' ORDER BY seq DESC LIMIT ?4");
-    LIST_FAILED = select_deliveries!(
-        "AND seq < ?3 AND state = 'failed' ORDER BY seq DESC LIMIT ?4");
-    LIST_ERASED = select_deliveries!(
-        "AND seq < ?3 AND state = 'erased' ORDER BY seq DESC LIMIT ?4");
+    LIST = list_deliveries!("AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
+    LIST_OF_STATE = list_deliveries!("AND seq < ?3 AND state = ?5 ORDER BY seq DESC LIMIT ?4");
     DELIVERY = select_deliveries!("AND seq = ?3");
     DUE = select_deliveries!(
         "AND state = 'pending' AND next_at <= ?3 ORDER BY next_at, seq LIMIT ?4");
@@ -48,6 +51,10 @@ statements! {
     FAILED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'failed'
          ORDER BY seq LIMIT ?3";
+    OLDEST_UNSETTLED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND contact_id = ?3
+           AND state IN ('waiting', 'pending')
+         ORDER BY seq LIMIT 1";
     WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
     EXISTS = "SELECT 1 FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3 AND state <> 'erased'";
@@ -109,7 +116,7 @@ statements! {
          WHERE account_id = ?1 AND id = ?2 AND state = 'enabled'";
 }
 
-/// A webhook's deliveries, the newest event first.
+/// A webhook's deliveries, the newest event first, without what is sent.
 pub(super) fn list(
     connection: &Connection,
     account: AccountId,
@@ -119,18 +126,15 @@ pub(super) fn list(
 ) -> rusqlite::Result<Vec<Delivery>> {
     let before = query.before.map_or(i64::MAX, |seq| seq.0);
     let limit = limit.min(READ_ROWS);
-    // Each state is a statement of its own, so that the index on it can be used.
-    let statement = match query.state {
-        None => LIST,
-        Some(DeliveryState::Waiting) => LIST_WAITING,
-        Some(DeliveryState::Pending) => LIST_PENDING,
-        Some(DeliveryState::Delivered) => LIST_DELIVERED,
-        Some(DeliveryState::Failed) => LIST_FAILED,
-        Some(DeliveryState::Erased) => LIST_ERASED,
+    let Some(state) = query.state else {
+        return connection
+            .prepare_cached(LIST)?
+            .query_map(params![account.0, webhook.0, before, limit], delivery)?
+            .collect();
     };
     connection
-        .prepare_cached(statement)?
-        .query_map(params![account.0, webhook.0, before, limit], delivery)?
+        .prepare_cached(LIST_OF_STATE)?
+        .query_map(params![account.0, webhook.0, before, limit, state.as_str()], delivery)?
         .collect()
 }
 
@@ -159,7 +163,7 @@ pub(super) fn due(
         .collect()
 }
 
-/// Deliveries that can be made once more, by event.
+/// Deliveries that can be made once more, by event; one more than there is room for.
 pub(super) fn redeliverable(
     connection: &Connection,
     account: AccountId,
@@ -169,7 +173,7 @@ pub(super) fn redeliverable(
     let range = |from: Seq, to: Seq| {
         connection
             .prepare_cached(RANGE)?
-            .query_map(params![account.0, webhook.0, from.0, to.0, REDELIVERIES], delivery_row)?
+            .query_map(params![account.0, webhook.0, from.0, to.0, REDELIVERIES + 1], delivery_row)?
             .collect()
     };
     match which {
@@ -177,9 +181,26 @@ pub(super) fn redeliverable(
         Redelivery::Range(from, to) => range(from, to),
         Redelivery::Failed => connection
             .prepare_cached(FAILED)?
-            .query_map(params![account.0, webhook.0, REDELIVERIES], delivery_row)?
+            .query_map(params![account.0, webhook.0, REDELIVERIES + 1], delivery_row)?
             .collect(),
     }
+}
+
+/// The oldest delivery that is not settled of each contact that these are about.
+pub(super) fn oldest_unsettled(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    of: &[(Seq, DeliveryRow)],
+) -> rusqlite::Result<Vec<(Seq, DeliveryRow)>> {
+    let contacts: BTreeSet<ContactId> = of.iter().map(|(_, row)| row.contact).collect();
+    let mut statement = connection.prepare_cached(OLDEST_UNSETTLED)?;
+    let mut oldest = Vec::new();
+    for contact in contacts {
+        let key = params![account.0, webhook.0, contact.0];
+        oldest.extend(statement.query_row(key, delivery_row).optional()?);
+    }
+    Ok(oldest)
 }
 
 /// The deliveries of events, of whatever webhook, of which something is left.

@@ -11,7 +11,8 @@ use std::{
 use meishi_contacts::{
     AccountId, ContactId, Seq, UnixMillis, Webhook, WebhookId, WebhookPatch, WebhookState,
     limits::{
-        LOGGED_ATTEMPTS, REVIVED_DELIVERIES, WEBHOOK_ACCOUNT_FAILING_TURNS, WEBHOOK_ACCOUNT_TURNS,
+        LOGGED_ATTEMPTS, REDELIVERIES, REVIVED_DELIVERIES, WEBHOOK_ACCOUNT_FAILING_TURNS,
+        WEBHOOK_ACCOUNT_TURNS,
     },
 };
 use meishi_store::{
@@ -130,7 +131,7 @@ impl Told {
 
     pub(crate) async fn redeliver(&self, which: Redelivery) -> Result<usize, ChangeError> {
         match self.tenant.change(Change::Redeliver { id: self.webhook.id, which }).await {
-            Ok(Outcome::Redelivering { count }) => Ok(count),
+            Ok(Outcome::Redelivering { count, .. }) => Ok(count),
             Err(error) => Err(error),
             other => panic!("not redelivered: {other:?}"),
         }
@@ -345,7 +346,8 @@ pub(crate) async fn only_whoever_looked_at_the_events_before_keeps_what_it_saw(
     assert_eq!(store.delivery(account, id, Seq(4)).await.unwrap(), None);
     let query = DeliveryQuery { state: None, before: Some(Seq(6)) };
     let list = store.deliveries(account, id, query, 9).await.unwrap();
-    assert_eq!(list, [expected]);
+    let listed = Delivery { payload: String::new(), ..expected };
+    assert_eq!(list, [listed]);
     assert_eq!(store.deliveries(account, id, DeliveryQuery::default(), 1).await.unwrap().len(), 1);
 }
 
@@ -562,6 +564,77 @@ pub(crate) async fn deliveries_can_be_made_once_more(store: Arc<dyn Store>) {
     assert_eq!(acme.last_seq().await, before, "no event tells of it");
 }
 
+pub(crate) async fn what_is_made_once_more_keeps_its_contacts_order(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    let anna = acme.create(named("Anna")).await.contact.id; // 5
+    for name in ["Anne", "Ann", "Annie"] {
+        acme.update(anna, named(name)).await; // 6, 7, 8
+    }
+    told.look(Seq(4)).await;
+    assert!(told.settle(5, Settlement::GivenUp).await);
+    assert!(told.settle(6, Settlement::Retry(after(9000))).await);
+    // A later one does not pass the one that is tried again.
+    assert_eq!(told.redeliver(Redelivery::One(Seq(7))).await, Ok(1));
+    assert_eq!(told.due(after(9000)).await, [6]);
+    assert_eq!((told.get(6).await.tries, told.get(6).await.next_at), (1, Some(after(9000))));
+    assert_eq!(told.get(7).await.state, DeliveryState::Waiting);
+    // An earlier one comes before it.
+    assert_eq!(told.redeliver(Redelivery::Failed).await, Ok(1));
+    assert_eq!(told.due(after(9000)).await, [5]);
+    assert_eq!(told.list(Some(DeliveryState::Waiting)).await, [8, 7, 6]);
+    assert!(!told.settle(6, Settlement::Delivered).await, "it was under way, and goes out again");
+    for seq in 5..=8 {
+        assert_eq!(told.due(NOON).await, [seq]);
+        assert!(told.settle(seq, Settlement::Delivered).await);
+    }
+    // Several times in one call.
+    let again = |which| Change::Redeliver { id: told.webhook.id, which };
+    let changes = vec![
+        again(Redelivery::One(Seq(7))),
+        again(Redelivery::One(Seq(8))),
+        again(Redelivery::One(Seq(6))),
+        again(Redelivery::Range(Seq(5), Seq(5))),
+        again(Redelivery::One(Seq(6))),
+    ];
+    acme.apply(acme.cx(), changes, true).await;
+    assert_eq!(told.due(after(9000)).await, [5]);
+    assert_eq!(told.list(Some(DeliveryState::Waiting)).await, [8, 7, 6]);
+}
+
+pub(crate) async fn a_range_that_is_too_long_says_where_it_goes_on(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    let last = 4 + i64::try_from(REDELIVERIES).unwrap() + 3;
+    for part in [REDELIVERIES, 3] {
+        let changes = (0..part).map(|number| create(named(&number.to_string()))).collect();
+        acme.apply(acme.cx(), changes, true).await;
+    }
+    let mut from = Seq(4);
+    while let Some(to) = told.news(from).await.last().map(|last| last.seq) {
+        assert!(told.enqueue(&told.lease, from, to, told.news(from).await).await);
+        from = to;
+    }
+    for seq in 5..=last {
+        assert!(told.settle(seq, Settlement::GivenUp).await);
+    }
+    let redeliver =
+        async |which| match acme.change(Change::Redeliver { id: told.webhook.id, which }).await {
+            Ok(Outcome::Redelivering { count, next_from }) => (count, next_from),
+            other => panic!("{other:?}"),
+        };
+    let next = Seq(last - 2);
+    let range = |from| Redelivery::Range(from, Seq(last));
+    assert_eq!(redeliver(range(Seq(1))).await, (REDELIVERIES, Some(next)));
+    assert_eq!(redeliver(range(next)).await, (3, None));
+    for seq in 5..=last {
+        assert!(told.settle(seq, Settlement::GivenUp).await);
+    }
+    assert_eq!(redeliver(Redelivery::Failed).await, (REDELIVERIES, Some(next)));
+    assert_eq!(redeliver(Redelivery::Failed).await, (3, None));
+    assert_eq!(redeliver(range(Seq(6))).await, (REDELIVERIES, Some(Seq(last - 1))));
+}
+
 pub(crate) async fn what_was_erased_is_not_sent_any_more(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let told = Told::new(&acme).await;
@@ -598,7 +671,7 @@ pub(crate) async fn what_was_erased_is_not_sent_any_more(store: Arc<dyn Store>) 
     let changes = vec![all, super::fields::erase(bob), all_of(1), super::fields::erase(eve)];
     let applied = acme.apply(acme.cx(), changes, true).await; // 11, 12
     let count = |number: usize| match &applied.results[number] {
-        Ok(Outcome::Redelivering { count }) => *count,
+        Ok(Outcome::Redelivering { count, .. }) => *count,
         other => panic!("{other:?}"),
     };
     assert_eq!((count(0), count(2)), (2, 2));

@@ -275,6 +275,8 @@ macro_rules! store_conformance {
                 all_that_is_pending_begins_anew_step_by_step,
                 a_webhook_with_a_new_url_begins_anew,
                 deliveries_can_be_made_once_more,
+                what_is_made_once_more_keeps_its_contacts_order,
+                a_range_that_is_too_long_says_where_it_goes_on,
                 what_was_erased_is_not_sent_any_more,
                 a_deleted_webhook_is_told_nothing_and_goes_with_time,
                 servers_that_work_at_once_deliver_each_event_once,
