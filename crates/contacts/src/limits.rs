@@ -43,8 +43,16 @@ pub const WEBHOOK_SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 pub const RETRY_AFTER_SECONDS: i64 = 24 * 3600;
 /// How long an endpoint may take nothing at all before its webhook is paused.
 pub const WEBHOOK_PATIENCE: Duration = Duration::from_hours(72);
-/// Webhooks that one server works on at once; further ones wait for their turn.
-pub const WEBHOOK_TURNS: usize = 32;
+/// Webhooks that one server works on at once, whose last attempt did not fail; further ones wait for
+/// their turn.
+pub const WEBHOOK_TURNS: usize = 24;
+/// Failing webhooks that it works on besides: what hangs takes no turn of what works.
+pub const WEBHOOK_FAILING_TURNS: usize = 8;
+/// Webhooks of one account that are worked on at once by all servers, whose last attempt did not
+/// fail.
+pub const WEBHOOK_ACCOUNT_TURNS: i64 = 8;
+/// Failing webhooks of one account that are worked on at once, their rest included.
+pub const WEBHOOK_ACCOUNT_FAILING_TURNS: i64 = 4;
 /// Turns of webhooks that end with a rest, beside those at work.
 pub const WEBHOOK_RESTS: usize = 1024;
 /// Time after which a turn begins no further request, so that others get theirs.
@@ -77,6 +85,8 @@ pub const EGRESS_CONNECT_TIME: Duration = Duration::from_secs(5);
 pub const EGRESS_TIME: Duration = Duration::from_secs(15);
 /// Names that are looked up at once; further ones wait, within their time.
 pub const EGRESS_LOOKUPS: usize = 32;
+/// Names that are looked up at once for one account.
+pub const EGRESS_ACCOUNT_LOOKUPS: usize = 4;
 /// Addresses of a name that are tried.
 pub const EGRESS_ADDRESSES: usize = 8;
 /// Bytes of status line and headers that an answer may have.
@@ -193,9 +203,9 @@ pub const ERASED_EVENTS: usize = 1000;
 pub const PURGED_ROWS: i64 = 5000;
 /// Attempts that the log of a delivery keeps, the last ones.
 pub const LOGGED_ATTEMPTS: usize = 20;
-/// Deliveries that go out at once when their webhook is set to work again; further ones wait for
-/// their own time.
-pub const REVIVED_DELIVERIES: i64 = 10_000;
+/// Deliveries that begin anew in one step when their webhook is set to work again; there are as many
+/// steps as it takes.
+pub const REVIVED_DELIVERIES: i64 = 1000;
 /// Deliveries that one call makes once more.
 pub const REDELIVERIES: usize = 1000;
 /// Time for which the outcome of a call with an idempotency key is kept.

@@ -252,6 +252,9 @@ pub enum Outcome {
     Redelivering {
         /// How many.
         count: usize,
+        /// The first event that there was no room for.
+        #[serde(default)]
+        next_from: Option<Seq>,
     },
 }
 

@@ -242,6 +242,11 @@ impl Lanes {
         }
         session.give_up();
         tracing::warn!(%account, %error, "a commit is in doubt");
+        if trace.is_empty() {
+            // Deliveries are made once more: nothing tells whether they are, and made anew they
+            // might be sent twice.
+            return Err(Failure::InDoubt(error.to_string()));
+        }
         match doubt::took_place(|| self.look_for(account, &trace).boxed()).await {
             Some(true) => Ok(answers),
             Some(false) => Err(Failure::Lost(error.into())),
@@ -323,6 +328,13 @@ impl Lanes {
 struct Trace {
     event: Option<Event>,
     outcome: Option<(OutcomeKey, UnixMillis)>,
+}
+
+impl Trace {
+    /// Whether there is nothing to look for.
+    const fn is_empty(&self) -> bool {
+        self.event.is_none() && self.outcome.is_none()
+    }
 }
 
 /// Why a group was not committed.

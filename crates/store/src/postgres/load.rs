@@ -248,12 +248,14 @@ impl Reader<'_> {
         let found = try_join_all(found).await?;
         let again = needs.redeliveries.iter().map(|(id, which)| async move {
             let rows = deliveries::redeliverable(session, account, *id, *which).await?;
-            Ok::<_, Error>((*id, *which, rows))
+            let oldest = deliveries::oldest_unsettled(session, account, *id, &rows).await?;
+            Ok::<_, Error>((*id, *which, rows, oldest))
         });
         let again = try_join_all(again).await?;
         Ok(Box::new(|ledger| {
             found.into_iter().flatten().for_each(|webhook| ledger.load_webhook(webhook));
-            for (id, which, rows) in again {
+            for (id, which, rows, oldest) in again {
+                ledger.load_unsettled(id, oldest);
                 ledger.load_redeliverable(id, which, rows);
             }
         }))

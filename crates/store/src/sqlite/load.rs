@@ -109,6 +109,8 @@ pub(super) fn rows(
     }
     for (webhook, which) in &needs.redeliveries {
         let rows = deliveries::redeliverable(connection, account, *webhook, *which)?;
+        let oldest = deliveries::oldest_unsettled(connection, account, *webhook, &rows)?;
+        ledger.load_unsettled(*webhook, oldest);
         ledger.load_redeliverable(*webhook, *which, rows);
     }
     for key in &needs.outcomes {

@@ -1,8 +1,6 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
-use meishi_contacts::{
-    AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
-};
+use meishi_contacts::{AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::row::to_json;
@@ -68,11 +66,8 @@ statements! {
          WHERE account_id = ?1 AND id = ?2";
     DELETE_WEBHOOK = "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
          WHERE account_id = ?1 AND id = ?2";
-    REVIVE_DELIVERIES = "UPDATE deliveries SET next_at = ?3, tries = 0
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq IN (
-           SELECT seq FROM deliveries
-           WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'
-           ORDER BY next_at, seq LIMIT ?4)";
+    // Whoever leases it lets what is pending begin anew.
+    REVIVE_WEBHOOK = "UPDATE webhooks SET revive_from = 0 WHERE account_id = ?1 AND id = ?2";
     WAKE_WEBHOOK = "UPDATE webhooks SET next_at = 0 WHERE account_id = ?1 AND id = ?2";
     UPDATE_DELIVERY = "UPDATE deliveries SET state = ?4, tries = ?5, next_at = ?6,
            settled_at = NULL
@@ -279,9 +274,7 @@ impl Target<'_> {
                 self.connection.prepare_cached(statement)?.execute(columns.as_slice())?;
             }
         }
-        self.each(REVIVE_DELIVERIES, &writes.revived_webhooks, |(id, at)| {
-            (self.account, id.0, at.0, REVIVED_DELIVERIES)
-        })
+        self.each(REVIVE_WEBHOOK, &writes.revived_webhooks, |id| (self.account, id.0))
     }
 
     fn keys(&self, keys: &[StoredKey]) -> rusqlite::Result<()> {
