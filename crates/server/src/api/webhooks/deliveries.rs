@@ -181,11 +181,11 @@ pub async fn list(
     let asked = ByCursor::asked(&params)?;
     let ByCursor { limit, cursor } =
         asked.unwrap_or_else(|| ByCursor { limit: page_size(&params), cursor: None });
-    let (question, database) = (question(caller.account, id, state), app.database().await?);
+    let (question, database) = (question(caller.account, id, state), app.store.database().await?);
     let before = match cursor {
         None => None,
         Some(cursor) => {
-            let mut reader = cursor::Reader::open(&cursor, database, &question)?;
+            let mut reader = cursor::Reader::open(&cursor, &database, &question)?;
             let seq = reader.number().map(Seq);
             Some(reader.finish(seq)?)
         }
@@ -196,7 +196,7 @@ pub async fn list(
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| has_more).map(|last| {
         let position = Position::default().number(last.seq.0);
-        position.seal(database, &question)
+        position.seal(&database, &question)
     });
     let payload = found.into_iter().map(|delivery| DeliveryView::new(delivery, false)).collect();
     Ok(Json(DeliveryList { meta: DeliveryListMeta { has_more, next_cursor }, payload }))
