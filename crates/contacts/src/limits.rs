@@ -188,8 +188,6 @@ pub const TRACKED_CALLERS: usize = 64 * 1024;
 pub const WRITE_QUEUE: usize = 4096;
 /// Calls that share one commit.
 pub const GROUP_CALLS: usize = 256;
-/// Time after which a group takes no further call.
-pub const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Changes in one call of `apply`, and operations of a batch: 422 `limit_exceeded`.
 pub const BATCH_CHANGES: usize = 1000;
 /// Changes of all calls that may wait for the writer: those of a batch count one by one.

@@ -197,6 +197,6 @@ impl Needs {
 
 /// The address in a channel that a new contact gets: the one that is given, or a random one.
 pub(super) fn source_id(cx: &Context, number: usize, given: Option<&SourceId>) -> SourceId {
-    let random = || SourceId::from_stored(cx.seed.uuid("source id", number).to_string());
+    let random = || SourceId::from_stored(cx.seed.uuid_at(cx.at, "source id", number).to_string());
     given.cloned().unwrap_or_else(random)
 }

@@ -1,6 +1,7 @@
-//! [`Store::apply`](crate::Store::apply): load what a call needs, let the ledger decide, save what
-//! it left.
+//! [`Store::apply`](crate::Store::apply): load what calls need, let the ledger decide, save what
+//! they left.
 
+use meishi_contacts::AccountId;
 use rusqlite::Connection;
 
 use super::{accounts, load, save, store_error};
@@ -9,23 +10,34 @@ use crate::{
     ledger::{Call, Ledger, Needs, missing_account},
 };
 
-/// Does a call.
-pub(super) fn apply(connection: &Connection, call: &Call) -> Result<Applied, StoreError> {
+/// What a call came to.
+pub(super) type Answer = Result<Applied, StoreError>;
+
+/// Does calls of one account, in order. After an error nothing of what was written may stay: a
+/// call that fails by itself fails those beside it too.
+pub(super) fn apply(
+    connection: &Connection,
+    account: AccountId,
+    calls: &[&Call],
+) -> Result<Vec<Answer>, StoreError> {
     let failed = |error| store_error(&error);
-    let account = call.cx.account;
     let Some(counters) = accounts::counters(connection, account).map_err(failed)? else {
-        return Ok(missing_account(call));
+        return Ok(calls.iter().map(|call| Ok(missing_account(call))).collect());
     };
     let mut ledger = Ledger::new(account, counters);
-    load::rows(connection, account, &Needs::of([call]), &mut ledger).map_err(failed)?;
-    let further = Needs::further([call], &ledger);
+    let needs = Needs::of(calls.iter().copied());
+    load::rows(connection, account, &needs, &mut ledger).map_err(failed)?;
+    let further = Needs::further(calls.iter().copied(), &ledger);
     if !further.is_empty() {
         load::rows(connection, account, &further, &mut ledger).map_err(failed)?;
     }
-    let applied = ledger.run(call)?;
+    let answers: Vec<Answer> = calls.iter().map(|call| ledger.run(call)).collect();
+    if answers.iter().any(|answer| matches!(answer, Err(StoreError::OutcomeTooLarge))) {
+        return Err(StoreError::OutcomeTooLarge);
+    }
     let writes = ledger.into_writes();
     if !writes.is_empty() {
         save::rows(connection, account, &writes).map_err(failed)?;
     }
-    Ok(applied)
+    Ok(answers)
 }

@@ -187,13 +187,7 @@ impl Store for SqliteStore {
         let erases =
             call.changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
         let of_keys = call.changes.iter().any(Change::is_of_a_key);
-        let room = self.writer.room(call.changes.len())?;
-        let work = move |connection: &_| {
-            let applied = changes::apply(connection, &call);
-            drop(room);
-            applied
-        };
-        let applied = self.writer.call(work).await;
+        let applied = self.writer.apply(call).await;
         if of_keys {
             self.key_cache.forget();
         }

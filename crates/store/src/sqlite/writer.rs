@@ -1,26 +1,32 @@
 //! The writer: one thread that owns the only writing connection and lets calls share commits.
 //!
-//! It waits for one call, begins a transaction, runs the call in a savepoint, goes on with what is
-//! queued already (it never waits for more), commits, and only then answers. So an answer means
-//! that the change is on disk, and under load many calls share one fsync. The log is folded into
-//! the file by `checkpoint.rs`.
+//! It waits for one call, takes what is queued behind it already (it never waits for more), does
+//! all of it in one transaction, and only then answers. So an answer means that the change is on
+//! disk, and under load many calls share one fsync. Changes of one account are done together, as a
+//! lane of PostgreSQL does them; where one of them fails the others, each is done by itself. The log
+//! is folded into the file by `checkpoint.rs`.
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE, WRITE_QUEUE_CHANGES};
+use meishi_contacts::{
+    AccountId,
+    limits::{BATCH_CHANGES, GROUP_CALLS, WRITE_QUEUE, WRITE_QUEUE_CHANGES},
+};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
+    changes::{self, Answer},
     checkpoint::{self, Checkpointer},
     execute, migrations, store_error,
 };
-use crate::StoreError;
+use crate::{StoreError, ledger};
 
 /// A handle to the writer's thread.
 pub(super) struct Writer {
@@ -30,8 +36,18 @@ pub(super) struct Writer {
 }
 
 enum Message {
+    Changes(Changes),
     Call(Box<dyn Call>),
     Alone(Alone),
+}
+
+/// Changes that wait, or that were made and wait for their commit.
+struct Changes {
+    call: ledger::Call,
+    answer: Answer,
+    reply: oneshot::Sender<Answer>,
+    /// Held until they are made.
+    _room: OwnedSemaphorePermit,
 }
 
 /// What is done between two groups.
@@ -40,7 +56,7 @@ enum Alone {
     Close(oneshot::Sender<()>),
 }
 
-/// A call that waits, or that ran and waits for its commit.
+/// Other work that waits, or that ran and waits for its commit.
 trait Call: Send {
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
@@ -98,20 +114,28 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let result = Err(StoreError::Internal("the call was not run".into()));
-        let call = Box::new(PendingCall { work: Some(work), result, reply });
-        self.queue.try_send(Message::Call(call)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::closed(),
-        })?;
+        let call = Box::new(PendingCall { work: Some(work), result: Err(not_run()), reply });
+        self.queue(Message::Call(call))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
-    /// Makes room for so many changes, which is held until they ran.
-    pub(super) fn room(&self, changes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
-        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(changes);
-        room.map_err(|_| StoreError::Busy)
+    /// Makes changes in the next group and answers when they are on disk. Those that have not been
+    /// begun when the caller goes away are never made.
+    pub(super) async fn apply(&self, call: ledger::Call) -> Answer {
+        let count = u32::try_from(call.changes.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(count);
+        let room = room.map_err(|_| StoreError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        let changes = Changes { call, answer: Err(not_run()), reply, _room: room };
+        self.queue(Message::Changes(changes))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+
+    fn queue(&self, message: Message) -> Result<(), StoreError> {
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::closed(),
+        })
     }
 
     /// Folds the log into the file and empties it; `false` when a reader is in the way.
@@ -132,22 +156,24 @@ impl Writer {
     }
 }
 
+fn not_run() -> StoreError {
+    StoreError::Internal("the call was not run".into())
+}
+
 fn serve(connection: Connection, checkpointer: Checkpointer, mut queue: mpsc::Receiver<Message>) {
     let closing = loop {
-        let alone = match queue.blocking_recv() {
-            Some(Message::Call(call)) => {
-                let alone = serve_group(&connection, call, &mut queue);
-                checkpointer.note_commit();
-                if checkpointer.remainder()
-                    && let Err(error) = checkpoint::passive(&connection)
-                {
-                    tracing::warn!(%error, "the rest of the log could not be folded in");
-                }
-                alone
+        let Some(first) = queue.blocking_recv() else { break None };
+        let (group, alone) = Group::gather(first, &mut queue);
+        metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
+        if !group.is_empty() {
+            group.serve(&connection);
+            checkpointer.note_commit();
+            if checkpointer.remainder()
+                && let Err(error) = checkpoint::passive(&connection)
+            {
+                tracing::warn!(%error, "the rest of the log could not be folded in");
             }
-            Some(Message::Alone(alone)) => Some(alone),
-            None => break None,
-        };
+        }
         match alone {
             Some(Alone::Close(done)) => break Some(done),
             Some(Alone::EmptyLog(reply)) => {
@@ -187,62 +213,115 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(checkpoint, [], |row| row.get::<_, bool>(0)).map(|in_use| !in_use)
 }
 
-/// Runs a call and those queued behind it as one commit. Answers what is to be done alone, if it is
-/// met on the way.
-fn serve_group(
-    connection: &Connection,
-    first: Box<dyn Call>,
-    queue: &mut mpsc::Receiver<Message>,
-) -> Option<Alone> {
-    let begun = Instant::now();
-    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        first.answer(Err(store_error(&error)));
-        return None;
-    }
-    let mut group: Vec<Box<dyn Call>> = Vec::new();
-    let mut alone = None;
-    let mut next = Some(first);
-    let mut outcome = Ok(());
-    while let Some(mut call) = next.take() {
-        if !call.is_abandoned() {
-            outcome = run(connection, call.as_mut());
-            group.push(call);
-        }
-        if outcome.is_err() || group.len() >= GROUP_CALLS || begun.elapsed() >= GROUP_TIME {
-            break;
-        }
-        match queue.try_recv() {
-            Ok(Message::Call(call)) => next = Some(call),
-            Ok(Message::Alone(met)) => alone = Some(met),
-            Err(_) => {}
-        }
-    }
-    let committing = Instant::now();
-    let committed = outcome.and_then(|()| commit(connection));
-    metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
-    metrics::histogram!("meishi_store_group_calls").record(count(group.len()));
-    metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
-    if let Err(error) = &committed {
-        tracing::error!(%error, calls = group.len(), "a group of writes failed");
-    }
-    for call in group {
-        call.answer(committed.clone());
-    }
-    alone
+/// What shares a commit.
+#[derive(Default)]
+struct Group {
+    /// By account, in the order in which they came.
+    changes: BTreeMap<AccountId, Vec<Changes>>,
+    calls: Vec<Box<dyn Call>>,
 }
 
-/// Runs one call in a savepoint. An error is one of the whole group: SQLite gives up the
-/// transaction on a full disk and the like.
-fn run(connection: &Connection, call: &mut dyn Call) -> Result<(), StoreError> {
-    let mut in_savepoint = || -> rusqlite::Result<()> {
+impl Group {
+    /// Takes the first and what is queued behind it, up to a limit, or to what is to be done alone.
+    fn gather(first: Message, queue: &mut mpsc::Receiver<Message>) -> (Self, Option<Alone>) {
+        let mut group = Self::default();
+        let (mut calls, mut changes) = (0, 0);
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            match message {
+                Message::Alone(alone) => return (group, Some(alone)),
+                Message::Call(call) => {
+                    group.calls.extend((!call.is_abandoned()).then_some(call));
+                }
+                Message::Changes(waiting) if waiting.reply.is_closed() => {}
+                Message::Changes(waiting) => {
+                    changes += waiting.call.changes.len();
+                    group.changes.entry(waiting.call.cx.account).or_default().push(waiting);
+                }
+            }
+            calls += 1;
+            if calls < GROUP_CALLS && changes < BATCH_CHANGES {
+                next = queue.try_recv().ok();
+            }
+        }
+        (group, None)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.calls.is_empty()
+    }
+
+    /// Does all of it as one commit, and answers.
+    fn serve(mut self, connection: &Connection) {
+        let ran = execute(connection, "BEGIN IMMEDIATE")
+            .map_err(|error| store_error(&error))
+            .and_then(|()| self.run(connection));
+        let committing = Instant::now();
+        let committed = ran.and_then(|()| commit(connection));
+        metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
+        let calls = self.calls.len() + self.changes.values().map(Vec::len).sum::<usize>();
+        metrics::histogram!("meishi_store_group_calls").record(count(calls));
+        if let Err(error) = &committed {
+            tracing::error!(%error, calls, "a group of writes failed");
+        }
+        for waiting in self.changes.into_values().flatten() {
+            // Nobody to answer is no failure: the caller has gone away.
+            let _ = waiting.reply.send(committed.clone().and(waiting.answer));
+        }
+        for call in self.calls {
+            call.answer(committed.clone());
+        }
+    }
+
+    /// Does all of it. An error is one of the whole group: SQLite gives up the transaction on a
+    /// full disk and the like.
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        for (account, waiting) in &mut self.changes {
+            if !apply(connection, *account, waiting)? && waiting.len() > 1 {
+                for one in waiting.chunks_mut(1) {
+                    apply(connection, *account, one)?;
+                }
+            }
+        }
+        for call in &mut self.calls {
+            in_savepoint(connection, || call.run(connection))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes changes of one account; `false` when one failed, and then nothing of any is left.
+fn apply(
+    connection: &Connection,
+    account: AccountId,
+    waiting: &mut [Changes],
+) -> Result<bool, StoreError> {
+    let mut done = false;
+    in_savepoint(connection, || {
+        let calls: Vec<_> = waiting.iter().map(|waiting| &waiting.call).collect();
+        let apply = || changes::apply(connection, account, &calls);
+        let answers = catch_unwind(AssertUnwindSafe(apply))
+            .unwrap_or_else(|_| Err(StoreError::Internal("a change panicked".into())));
+        done = answers.is_ok();
+        let answers = answers.unwrap_or_else(|error| vec![Err(error); waiting.len()]);
+        for (waiting, answer) in waiting.iter_mut().zip(answers) {
+            waiting.answer = answer;
+        }
+        done
+    })?;
+    Ok(done)
+}
+
+/// Does work of which nothing stays when it answers `false`.
+fn in_savepoint(connection: &Connection, work: impl FnOnce() -> bool) -> Result<(), StoreError> {
+    let run = || -> rusqlite::Result<()> {
         execute(connection, "SAVEPOINT call")?;
-        if !call.run(connection) && !connection.is_autocommit() {
+        if !work() && !connection.is_autocommit() {
             execute(connection, "ROLLBACK TO call")?;
         }
         execute(connection, "RELEASE call")
     };
-    in_savepoint().map_err(|error| {
+    run().map_err(|error| {
         rollback(connection);
         match store_error(&error) {
             // The savepoint is gone because SQLite rolled everything back by itself.

@@ -119,21 +119,21 @@ pub(crate) async fn a_given_source_id_is_the_contacts_address_in_the_channel(
     assert_eq!(acme.read(record.contact.id).await, record);
 }
 
-pub(crate) async fn a_source_id_that_is_not_given_is_a_uuid_of_the_seed_and_the_position(
+pub(crate) async fn a_source_id_that_is_not_given_is_a_uuid_of_the_time_the_seed_and_the_position(
     store: Arc<dyn Store>,
 ) {
     let (acme, globex) = Tenant::two(&store).await;
-    let seed = fresh_seed();
+    let (seed, at) = (fresh_seed(), acme.cx().at);
     let sources = async |tenant: &Tenant| -> Vec<String> {
         let change = create_in(tenant.inbox.id, None, blank());
-        let cx = Context { seed, ..tenant.cx() };
+        let cx = Context { seed, at, ..tenant.cx() };
         let applied = tenant.apply(cx, vec![change.clone(), change], false).await;
         let records = applied.results.into_iter().map(created);
         records.map(|record| record.contact_inboxes[0].source_id.to_string()).collect()
     };
     let drawn = sources(&acme).await;
-    assert_eq!(drawn, [0, 1].map(|number| seed.uuid("source id", number).to_string()));
-    assert_eq!(uuid::Uuid::parse_str(&drawn[0]).unwrap().get_version_num(), 4);
+    assert_eq!(drawn, [0, 1].map(|number| seed.uuid_at(at, "source id", number).to_string()));
+    assert_eq!(uuid::Uuid::parse_str(&drawn[0]).unwrap().get_version_num(), 7);
     assert_eq!(sources(&globex).await, drawn);
 }
 
