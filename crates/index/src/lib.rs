@@ -66,13 +66,13 @@ pub enum Answer {
         /// place is the next one, whatever changes until then.
         next: Option<Place>,
     },
-    /// What fields that are not held in memory leave open; no query of today does.
+    /// What fields that are not held in memory leave open: those of a filter.
     Candidates {
         /// All contacts that may match, in order: every match is among them.
         ids: Vec<ContactId>,
         /// What a row must meet (`condition.matches(contact)`) to be counted; the slice is taken
         /// of those that do and come after its place (`condition.follows(contact)`).
-        condition: Query,
+        condition: Box<Query>,
     },
 }
 
@@ -289,6 +289,9 @@ impl Index {
 
     /// Which contacts, in which order, and how many in all.
     pub fn query(&self, query: &Query) -> Answer {
+        if query.filter.is_some() || query.resolved {
+            return self.candidates(query);
+        }
         let labels = self.labels.known(&query.labels);
         let labelled = |row: &Row<'_>| {
             query.labels.is_empty()
@@ -312,6 +315,19 @@ impl Index {
             }
         }
         self.select(query, rows)
+    }
+
+    /// All that a query leaves without its filter, in order.
+    fn candidates(&self, query: &Query) -> Answer {
+        let slice = Slice { offset: 0, limit: usize::MAX };
+        let wider = Query { filter: None, resolved: false, after: None, slice, ..query.clone() };
+        match self.query(&wider) {
+            Answer::Exact { ids, .. } => {
+                let condition = Box::new(query.clone());
+                Answer::Candidates { ids, condition }
+            }
+            answer @ Answer::Candidates { .. } => answer,
+        }
     }
 
     /// Counts the rows and takes the slice; past the end of everything none is kept.

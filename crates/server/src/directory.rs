@@ -330,6 +330,8 @@ mod tests {
         Query {
             text: TextQuery::parse(q),
             labels: Vec::new(),
+            filter: None,
+            resolved: false,
             order: DEFAULT_ORDER.to_vec(),
             after: None,
             slice: Slice { offset, limit },

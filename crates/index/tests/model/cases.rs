@@ -13,6 +13,8 @@ fn by_default(text: Option<&str>, offset: usize, limit: usize) -> Query {
     Query {
         text: text.and_then(TextQuery::parse),
         labels: Vec::new(),
+        filter: None,
+        resolved: false,
         order: DEFAULT_ORDER.to_vec(),
         after: None,
         slice: Slice { offset, limit },

@@ -3,6 +3,7 @@
 
 mod account;
 mod cases;
+mod filters;
 mod pages;
 mod steps;
 

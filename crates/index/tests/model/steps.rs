@@ -7,6 +7,8 @@ use meishi_contacts::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::filters::filter;
+
 /// Values that collide, tie, fold together and touch at the edges of fields.
 const NAMES: [&str; 18] = [
     "",
@@ -33,7 +35,8 @@ const EMAILS: [&str; 6] =
 const PHONES: [&str; 5] = ["+8613912345678", "+8613912345679", "+12", "+49123456", "+861391234567"];
 const IDENTIFIERS: [&str; 6] = ["U-1", "u-1", " ", "王", "+86 139", "12"];
 const LABELS: [&str; 4] = ["vip", "neu", "客户", "gone"];
-const MEMBERS: [&str; 4] = ["company_name", "city", "country", "plan"];
+const MEMBERS: [&str; 9] =
+    ["company_name", "city", "country", "country_code", "plan", "seats", "since", "beta", "note"];
 const TEXTS: [&str; 25] = [
     "müller",
     "ANNA",
@@ -108,9 +111,20 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
         json!(format!("{}b", "ü".repeat(255))),
         json!(format!("{}b", "ü".repeat(254))),
         json!(7),
+        json!("2.5"),
+        json!(-2.5),
+        json!(9_007_199_254_740_993_i64),
+        json!(true),
+        json!("False"),
+        json!("1970-01-03"),
+        json!("1970-01-05T12:00:00Z"),
+        json!("pro"),
+        json!("Pro"),
+        json!(["pro", 7]),
+        json!([]),
         json!({"a": [1.5, null]}),
     ]);
-    let members = prop::collection::vec((prop::sample::select(&MEMBERS[..]), value), 0..4)
+    let members = prop::collection::vec((prop::sample::select(&MEMBERS[..]), value), 0..6)
         .prop_map(|members| members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
     prop_oneof![
         3 => Just(AttributesPatch::Keep),
@@ -121,7 +135,10 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
 }
 
 pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
-    let time = || prop::sample::select(vec![-1, 0, 1, 5, 5_000_000_000]).prop_map(UnixSeconds);
+    let time = || {
+        prop::sample::select(vec![-1, 0, 1, 5, 2 * 86_400, 4 * 86_400 + 5, 5_000_000_000])
+            .prop_map(UnixSeconds)
+    };
     (
         prop::option::of(one_of(&NAMES, |text| text)),
         patched(one_of(&EMAILS, Email::from_stored)),
@@ -132,6 +149,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
         patched(time()),
         prop::option::of(time()),
         patched(one_of(&NAMES, |text| text)),
+        prop::option::of(any::<bool>()),
     )
         .prop_map(
             |(
@@ -144,6 +162,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
                 last_activity_at,
                 created_at,
                 first_name,
+                blocked,
             )| {
                 Box::new(ContactPatch {
                     name,
@@ -155,6 +174,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
                     custom_attributes,
                     last_activity_at,
                     created_at,
+                    blocked,
                     ..ContactPatch::default()
                 })
             },
@@ -219,10 +239,14 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
             Some(if misspelt { query.misspelt() } else { query })
         });
     let size = || prop_oneof![0..6_usize, Just(100), Just(usize::MAX)];
-    (prop_oneof![Just(None), text], labels(), order(), size(), size()).prop_map(
-        |(text, labels, order, offset, limit)| Query {
+    let text = prop_oneof![Just(None), text];
+    let filtered = (prop::option::weighted(0.5, filter()), prop::bool::weighted(0.3));
+    (text, labels(), filtered, order(), size(), size()).prop_map(
+        |(text, labels, (filter, resolved), order, offset, limit)| Query {
             text,
             labels,
+            filter,
+            resolved,
             order,
             after: None,
             slice: Slice { offset, limit },

@@ -43,6 +43,8 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
         |(text, labels, order, slice)| Query {
             text: text.flatten(),
             labels: labels.into_iter().flatten().collect(),
+            filter: None,
+            resolved: false,
             order,
             after: None,
             slice,

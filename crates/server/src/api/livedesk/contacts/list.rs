@@ -220,6 +220,8 @@ fn query(params: &Params, slice: Slice) -> Result<Query, ApiError> {
     Ok(Query {
         text: params.get("q").and_then(TextQuery::parse),
         labels: labels(params)?,
+        filter: None,
+        resolved: false,
         order: order::parse(params.get("sort"), params.get("direction")),
         after: None,
         slice,
