@@ -113,6 +113,10 @@ pub const FILTER_VALUES: usize = 1000;
 pub const FILTER_VALUE_BYTES: usize = 1024;
 /// Code points of an attribute's key in a filter.
 pub const FILTER_KEY_CHARS: usize = 255;
+/// Contacts whose rows one query looks at, where memory leaves open whether they match.
+pub const CHECKED_ROWS: usize = 50_000;
+/// Time for that: 503 `busy`.
+pub const CHECK_TIME: Duration = Duration::from_secs(10);
 /// Days that a relative date of a filter may lie before or after today, a century: 422 `invalid`.
 pub const RELATIVE_DAYS: i64 = 36_525;
 

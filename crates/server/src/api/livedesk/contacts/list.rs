@@ -59,6 +59,10 @@ pub struct NumberedMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// What a filter asks, in words, where the call wants that; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "plan is pro")]
+    explanation: Option<String>,
 }
 
 /// What there is to say of a page by cursor.
@@ -78,6 +82,10 @@ pub struct CursorMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// What a filter asks, in words, where the call wants that; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "plan is pro")]
+    explanation: Option<String>,
 }
 
 /// The page's number in the form of the call.
@@ -141,33 +149,61 @@ pub async fn list(
     target: Target,
     params: Params,
 ) -> Result<Response, ApiError> {
-    match ByCursor::asked(&params)? {
-        Some(asked) => by_cursor(&app, caller.account, &params, asked, &target).await,
-        None => numbered(&app, caller.account, &params).await,
+    let asked = Asked { query: query(&params)?, explanation: None };
+    answer_page(&app, caller.account, asked, &params, &target).await
+}
+
+/// What a call asks, but for the page.
+pub(super) struct Asked {
+    /// The query; its slice is not looked at.
+    pub(super) query: Query,
+    /// What the answer says of it in words.
+    pub(super) explanation: Option<String>,
+}
+
+/// The page of an answer that the parameters name.
+pub(super) async fn answer_page(
+    app: &App,
+    account: AccountId,
+    asked: Asked,
+    params: &Params,
+    target: &Target,
+) -> Result<Response, ApiError> {
+    match ByCursor::asked(params)? {
+        Some(page) => by_cursor(app, account, asked, page, params, target).await,
+        None => numbered(app, account, asked, params).await,
     }
 }
 
-async fn numbered(app: &App, account: AccountId, params: &Params) -> Result<Response, ApiError> {
+async fn numbered(
+    app: &App,
+    account: AccountId,
+    asked: Asked,
+    params: &Params,
+) -> Result<Response, ApiError> {
     let (page, current_page) = page(params);
     let limit = page_size(params);
     let slice = Slice { offset: (page - 1).saturating_mul(limit), limit };
-    let found = find(app, account, query(params, slice)?, params).await?;
+    let Asked { query, explanation } = asked;
+    let found = find(app, account, Query { slice, ..query }, params).await?;
     let (count, fuzzy) = (found.page.total, found.fuzzy());
-    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy });
+    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy, explanation });
     Ok(answer(meta, &found.page, params))
 }
 
 async fn by_cursor(
     app: &App,
     account: AccountId,
+    asked: Asked,
+    page: ByCursor,
     params: &Params,
-    asked: ByCursor,
     target: &Target,
 ) -> Result<Response, ApiError> {
-    let mut query = query(params, Slice { offset: 0, limit: asked.limit })?;
+    let Asked { query, explanation } = asked;
+    let mut query = Query { slice: Slice { offset: 0, limit: page.limit }, ..query };
     target.check_room(cursor::sealed_len(Position::longest(&query.order)))?;
     let (question, database) = (question(account, &query), app.database().await?);
-    let found = match asked.cursor {
+    let found = match page.cursor {
         None => find(app, account, query, params).await?,
         Some(cursor) => {
             let reader = cursor::Reader::open(&cursor, database, &question)?;
@@ -184,7 +220,7 @@ async fn by_cursor(
     let next_cursor = next.map(|position| position.write().seal(database, &question));
     let link = next_cursor.as_deref().and_then(|cursor| target.next_link(cursor));
     let has_more = next_cursor.is_some();
-    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy });
+    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy, explanation });
     Ok((link.map(|link| [link]), answer(meta, &found.page, params)).into_response())
 }
 
@@ -216,7 +252,8 @@ async fn find(
     Ok(Found { page, near: true })
 }
 
-fn query(params: &Params, slice: Slice) -> Result<Query, ApiError> {
+/// The query of the parameters, of all pages.
+pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     Ok(Query {
         text: params.get("q").and_then(TextQuery::parse),
         labels: labels(params)?,
@@ -224,7 +261,7 @@ fn query(params: &Params, slice: Slice) -> Result<Query, ApiError> {
         resolved: false,
         order: order::parse(params.get("sort"), params.get("direction")),
         after: None,
-        slice,
+        slice: Slice { offset: 0, limit: 0 },
     })
 }
 

@@ -26,6 +26,13 @@ pub(super) struct Position {
 pub(super) fn question(account: AccountId, query: &Query) -> Question {
     let text = query.text.as_ref().map(TextQuery::folded).unwrap_or_default();
     let mut question = Question::of("contacts", account).with(text);
+    if query.filter.is_some() || query.resolved {
+        let filter = query.filter.as_ref().map(|filter| filter.to_json().to_string());
+        question = Question::of("contacts/filter", account)
+            .with(text)
+            .with([u8::from(query.resolved)])
+            .with(filter.unwrap_or_default());
+    }
     for key in &query.order {
         question = question.with(key.field.as_str()).with([u8::from(key.descending)]);
     }
