@@ -23,7 +23,7 @@ mod subject;
 mod tests;
 mod time;
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, ops::RangeBounds};
 
 use serde_json::{Map, Value};
 
@@ -142,6 +142,30 @@ impl Condition {
         let passes = |check: &Check| matches!(check, Check::Label(label) if labels.contains(label));
         let is_there = !labels.is_empty();
         self.verdict(is_there, || is_there, passes)
+    }
+
+    /// Whether a number meets it; `None` where that depends on how the number is written.
+    pub fn is_met_by_number(&self, number: Num) -> Option<bool> {
+        let is_of_text = |check: &Check| {
+            matches!(check, Check::Contains(_) | Check::StartsWith(_) | Check::EndsWith(_))
+        };
+        let passes = |check: &Check| match check {
+            Check::Equals { number: asked, .. } => *asked == Some(number),
+            Check::Number(from, to) => (*from, *to).contains(&number),
+            _ => false,
+        };
+        (!self.checks.iter().any(is_of_text)).then(|| self.verdict(true, || true, passes))
+    }
+
+    /// The folded texts of which one must be part of a text that passes a check.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter_map(|check| match check {
+            Check::Equals { folded: text, .. }
+            | Check::Contains(text)
+            | Check::StartsWith(text)
+            | Check::EndsWith(text) => Some(text.as_str()),
+            Check::Number(..) | Check::Time(_) | Check::Flag(_) | Check::Label(_) => None,
+        })
     }
 
     /// The labels of which it wants one, or none where its operator is negated.

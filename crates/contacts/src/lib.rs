@@ -24,6 +24,7 @@ pub mod order;
 pub mod past;
 pub mod place;
 pub mod query;
+pub mod relevance;
 pub mod search;
 pub mod seed;
 pub mod webhook;

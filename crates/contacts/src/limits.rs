@@ -98,6 +98,10 @@ pub const MAX_PAGE_SIZE: usize = 100;
 pub const SORT_KEYS: usize = 8;
 /// Words of a misspelt `q`; one with more is near to nothing.
 pub const NEAR_WORDS: usize = 8;
+/// Names that are proposed where nothing matches a `q`.
+pub const SUGGESTIONS: usize = 3;
+/// Contacts, the nearest, whose names are looked at for them.
+pub const SUGGESTED_AMONG: usize = 50;
 /// Labels that a list can be filtered by: 400 `malformed_request`.
 pub const LABEL_FILTERS: usize = 100;
 

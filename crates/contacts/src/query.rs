@@ -47,13 +47,13 @@ impl Query {
 
     /// Which of two contacts comes first.
     pub fn compare(&self, a: &Contact, b: &Contact) -> Ordering {
-        Place::of(&self.order, a).compare(&Place::of(&self.order, b), &self.order)
+        Place::of(self, a).compare(&Place::of(self, b), &self.order)
     }
 
     /// Whether the contact comes after the place that the answer begins at.
     pub fn follows(&self, contact: &Contact) -> bool {
         self.after
             .as_ref()
-            .is_none_or(|after| Place::of(&self.order, contact).compare(after, &self.order).is_gt())
+            .is_none_or(|after| Place::of(self, contact).compare(after, &self.order).is_gt())
     }
 }

@@ -200,7 +200,7 @@ impl Directory {
                 if condition.follows(contact) {
                     following += 1;
                     if following > offset && places.len() < limit {
-                        places.push(Place::of(&condition.order, contact));
+                        places.push(Place::of(condition, contact));
                     }
                 }
             }

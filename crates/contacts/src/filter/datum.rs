@@ -55,6 +55,14 @@ impl Datum<'_> {
         }
     }
 
+    /// The number that it is, if it is one itself.
+    pub fn as_number(&self) -> Option<Num> {
+        match self {
+            Self::One(scalar) if scalar.is_number => scalar.number,
+            _ => None,
+        }
+    }
+
     /// The scalars in it.
     pub(super) fn scalars(&self) -> &[Scalar<'_>] {
         match self {

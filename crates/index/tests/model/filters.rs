@@ -2,11 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic; clippy does not see that this is one")]
 
 use meishi_contacts::{
-    Filter, UnixMillis,
+    AttributesPatch, ContactPatch, Email, Filter, Patch, Query, Slice, SortField, SortKey,
+    UnixMillis,
     filter::{Operator, Reading, Subject},
 };
+use meishi_index::Answer;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::account::Account;
 
 /// The time of every call, in the days that values tell of.
 const NOW: UnixMillis = UnixMillis(5 * 24 * 3600 * 1000);
@@ -103,4 +107,75 @@ pub(crate) fn filter() -> impl Strategy<Value = Filter> {
         ]
     });
     group.prop_map(|group| Filter::from_json(&group, &Reading::untyped(NOW)).unwrap())
+}
+
+/// What is held in memory is answered without a look at any row.
+#[test]
+fn only_given_and_family_name_and_long_values_are_left_to_the_rows() {
+    let mut account = Account::default();
+    for number in 0..300_i64 {
+        let plans = ["pro", "Pro", "free"];
+        let attributes = json!({
+            "plan": plans.get(usize::try_from(number % 3).unwrap()),
+            "seats": number,
+            "since": format!("1970-01-{:02}", number % 28 + 1),
+            "beta": number % 2 == 0,
+            "note": if number == 7 { "long".repeat(100) } else { "short".to_owned() },
+        });
+        let patch = ContactPatch {
+            name: Some(format!("n{number}")),
+            email: Email::parse(&format!("n{number}@acme.inc"))
+                .unwrap()
+                .map_or(Patch::Keep, Patch::Set),
+            blocked: Some(number % 10 == 0),
+            custom_attributes: AttributesPatch::Merge(attributes.as_object().unwrap().clone()),
+            ..ContactPatch::default()
+        };
+        account.create(&patch);
+    }
+    let index = account.loaded();
+    let query = |filter: Value| Query {
+        text: None,
+        labels: Vec::new(),
+        filter: Some(Filter::from_json(&filter, &Reading::untyped(NOW)).unwrap()),
+        resolved: true,
+        order: vec![SortKey { field: SortField::Id, descending: false }],
+        after: None,
+        slice: Slice { offset: 2, limit: 5 },
+    };
+    let asks = |key: &str, operator: &str, value: Value| json!({ "attribute_key": key, "filter_operator": operator, "values": value });
+    let seats = asks("seats", "is_greater_than", json!(290));
+    let nobody = asks("first_name", "is_present", json!([]));
+    for (filter, total) in [
+        (asks("plan", "equal_to", json!("pro")), 200),
+        (asks("plan", "not_equal_to", json!("pro")), 100),
+        (seats.clone(), 9),
+        (asks("since", "is_less_than", json!("1970-01-03")), 22),
+        (asks("beta", "equal_to", json!(true)), 150),
+        (asks("blocked", "equal_to", json!(true)), 30),
+        (asks("email", "ends_with", json!("9@acme.inc")), 30),
+        (asks("name", "does_not_contain", json!("n1")), 189),
+        (asks("labels", "is_not_present", json!([])), 300),
+        (asks("created_at", "is_less_than", json!("1970-01-02")), 300),
+        (asks("unknown", "is_not_present", json!([])), 300),
+        // What is open does not matter where the rest decides.
+        (json!({ "and": [seats, asks("plan", "equal_to", json!("gold")), nobody] }), 0),
+    ] {
+        let query = query(filter);
+        let answer = index.query(&query);
+        let Answer::Exact { total: found, .. } = answer else { panic!("{query:?}") };
+        assert_eq!(found, total, "{query:?}");
+        assert_eq!(answer, account.answer(&query));
+    }
+    for (filter, left) in [
+        (asks("first_name", "is_not_present", json!([])), 300),
+        (asks("note", "equal_to", json!("x")), 1),
+        (json!({ "not": asks("note", "contains", json!("longlong")) }), 300),
+    ] {
+        let query = query(filter);
+        let answer = index.query(&query);
+        let Answer::Candidates { ids, .. } = &answer else { panic!("{query:?}") };
+        assert_eq!(ids.len(), left, "{query:?}");
+        assert_eq!(account.settled(answer), account.answer(&query));
+    }
 }

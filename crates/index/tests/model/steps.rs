@@ -2,7 +2,8 @@
 
 use meishi_contacts::{
     AttributesPatch, ContactPatch, Email, Identifier, Label, Patch, Phone, Query, Slice, SortField,
-    SortKey, TextQuery, UnixSeconds, order::DEFAULT_ORDER,
+    SortKey, TextQuery, UnixSeconds,
+    order::{DEFAULT_ORDER, NEAR_ORDER},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::filters::filter;
 
 /// Values that collide, tie, fold together and touch at the edges of fields.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 33] = [
     "",
     " ",
     "Müller",
@@ -29,6 +30,21 @@ const NAMES: [&str; 18] = [
     "Straße 12",
     "+86",
     "Łódź\nÞór",
+    "Ana Hernández",
+    "Anna Fernandez\rMüller",
+    "hernandez hernandes",
+    "Stéphanie Müler",
+    "王小明",
+    "小明 王伟",
+    "김민준",
+    "ใจดี สมชาย",
+    "محمد أحمد",
+    "Иван Петров",
+    "Иванна Перов",
+    "바나나 バナナ王小",
+    "हिन्दी नाम",
+    "Zo\u{300}e 😀😀😀",
+    "  double  spaced  ",
 ];
 const EMAILS: [&str; 6] =
     ["anna@example.com", "müller@example.com", "muller@example.com", "王@例.cn", "1@2", "ß@b"];
@@ -37,7 +53,7 @@ const IDENTIFIERS: [&str; 6] = ["U-1", "u-1", " ", "王", "+86 139", "12"];
 const LABELS: [&str; 4] = ["vip", "neu", "客户", "gone"];
 const MEMBERS: [&str; 9] =
     ["company_name", "city", "country", "country_code", "plan", "seats", "since", "beta", "note"];
-const TEXTS: [&str; 25] = [
+const TEXTS: [&str; 50] = [
     "müller",
     "ANNA",
     "a",
@@ -63,6 +79,31 @@ const TEXTS: [&str; 25] = [
     "12 +",
     "example.com",
     "nobody",
+    "hernandes",
+    "hernandez",
+    "ana hernandez",
+    "anna",
+    "anan muller",
+    "stephanie",
+    "stehpanie",
+    "nan",
+    "ull",
+    "an",
+    "王小",
+    "小明",
+    "王伟",
+    "王小明 x",
+    "민준",
+    "ใจ",
+    "ใจดี",
+    "สมชาย",
+    "احمد",
+    "петров",
+    "пертов",
+    "ナナ王",
+    "😀😀😀",
+    "391234567",
+    "+86 139-1234",
 ];
 
 /// One operation on an account.
@@ -210,11 +251,13 @@ pub(crate) fn order() -> impl Strategy<Value = Vec<SortKey>> {
         SortField::City,
         SortField::Country,
         SortField::Id,
+        SortField::Relevance,
     ]);
     let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
     let by_id = any::<bool>().prop_map(|descending| SortKey { field: SortField::Id, descending });
     prop_oneof![
         1 => Just(DEFAULT_ORDER.to_vec()),
+        1 => Just(NEAR_ORDER.to_vec()),
         1 => by_id.prop_map(|key| vec![key]),
         4 => prop::collection::vec(key, 0..4),
     ]
@@ -234,7 +277,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
 
 pub(crate) fn query() -> impl Strategy<Value = Query> {
     let text =
-        (one_of(&TEXTS, |text| text), prop::bool::weighted(0.2)).prop_map(|(text, misspelt)| {
+        (one_of(&TEXTS, |text| text), prop::bool::weighted(0.3)).prop_map(|(text, misspelt)| {
             let query = TextQuery::parse(&text)?;
             Some(if misspelt { query.misspelt() } else { query })
         });

@@ -6,7 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use meishi_contacts::{
-    AccountId, Fault, Label, Query, Slice, TextQuery, limits::LABEL_FILTERS, order,
+    AccountId, Fault, Label, Query, Slice, SortKey, TextQuery,
+    limits::LABEL_FILTERS,
+    order::{self, DEFAULT_ORDER, NEAR_ORDER},
 };
 use meishi_store::Include;
 use serde::Serialize;
@@ -120,7 +122,7 @@ pub enum CurrentPage {
         ("limit" = Option<i64>, Query, description = "Contacts on a page that is followed by cursor, 1 to 100, default 15; not beside `page`", example = 100),
         ("cursor" = Option<String>, Query, description = "The `meta.next_cursor` of the page before, with the same query and order; not beside `page`", example = ""),
         ("labels" = Option<String>, Query, description = "Titles with commas between; contacts that have any of them. `labels[]=a&labels[]=b` is the same", example = "vip,zürich"),
-        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`; several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
+        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`, and beside `q` `relevance` (whole words first, then beginnings of words; best first); several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
         ("direction" = Option<String>, Query, description = "`asc` or `desc`, for sort keys without `-`", example = "asc"),
         ("include_contact_inboxes" = Option<bool>, Query, description = "Whether contacts show their channels; on by default"),
     ),
@@ -201,16 +203,17 @@ async fn by_cursor(
 ) -> Result<Response, ApiError> {
     let Asked { query, explanation } = asked;
     let mut query = Query { slice: Slice { offset: 0, limit: page.limit }, ..query };
-    target.check_room(cursor::sealed_len(Position::longest(&query.order)))?;
+    let longest = [false, true].map(|near| Position::longest(&order(params, near)));
+    target.check_room(cursor::sealed_len(longest.into_iter().max().unwrap_or_default()))?;
     let (question, database) = (question(account, &query), app.database().await?);
     let found = match page.cursor {
         None => find(app, account, query, params).await?,
         Some(cursor) => {
             let reader = cursor::Reader::open(&cursor, database, &question)?;
-            let Position { near, place } = Position::read(reader, &query.order)?;
+            let Position { near, place } = Position::read(reader, |near| order(params, near))?;
             query.after = Some(place);
             if near {
-                query.text = query.text.map(TextQuery::misspelt);
+                query = misspelt(query, params);
             }
             Found { page: app.directory.page(account, query, include(params)).await?, near }
         }
@@ -240,26 +243,47 @@ impl Found {
 async fn find(
     app: &App,
     account: AccountId,
-    mut query: Query,
+    query: Query,
     params: &Params,
 ) -> Result<Found, ApiError> {
     let page = app.directory.page(account, query.clone(), include(params)).await?;
     if page.total > 0 || !params.is_on("fuzzy") || query.text.is_none() {
         return Ok(Found { page, near: false });
     }
-    query.text = query.text.map(TextQuery::misspelt);
+    let query = misspelt(query, params);
     let page = app.directory.page(account, query, include(params)).await?;
     Ok(Found { page, near: true })
+}
+
+/// The same query for near matches.
+fn misspelt(query: Query, params: &Params) -> Query {
+    Query { text: query.text.map(TextQuery::misspelt), order: order(params, true), ..query }
+}
+
+/// The order that the call asks for, of near matches or of others; without any, the right person
+/// first among near matches.
+fn order(params: &Params, near: bool) -> Vec<SortKey> {
+    let searched = text(params).is_some();
+    let keys = order::parse(params.get("sort"), params.get("direction"), searched);
+    match keys.is_empty() {
+        true if near => NEAR_ORDER.to_vec(),
+        true => DEFAULT_ORDER.to_vec(),
+        false => keys,
+    }
+}
+
+fn text(params: &Params) -> Option<TextQuery> {
+    params.get("q").and_then(TextQuery::parse)
 }
 
 /// The query of the parameters, of all pages.
 pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     Ok(Query {
-        text: params.get("q").and_then(TextQuery::parse),
+        text: text(params),
         labels: labels(params)?,
         filter: None,
         resolved: false,
-        order: order::parse(params.get("sort"), params.get("direction")),
+        order: order(params, false),
         after: None,
         slice: Slice { offset: 0, limit: 0 },
     })
