@@ -9,12 +9,15 @@ use meishi_contacts::{
 };
 
 use crate::{
-    Index, Slot,
+    Index, Search, Slot,
     columns::Bits,
     grams::Found,
     near::Misspelt,
     select::{self, Candidate, Order},
 };
+
+/// Texts to look at before it pays to ask first whose name has the text.
+const MANY: usize = 2048;
 
 /// What a query comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,9 +92,16 @@ impl Index {
         let slots = self.find(text);
         let most = slots.len();
         let ranked = query.order.iter().any(|key| key.field == SortField::Relevance);
-        let rank = |slot: Slot| match ranked {
-            true => text.rank(self.row(slot).searched()).unwrap_or_default(),
-            false => 0,
+        // Whose name has the text as a word ranks first without a look.
+        let first = match &self.search {
+            Some(search) if ranked => search.words.having(text.folded()),
+            _ => Vec::new(),
+        };
+        let rank = |slot: Slot| {
+            if !ranked || first.binary_search(&slot).is_ok() {
+                return 0;
+            }
+            text.rank(self.row(slot).searched()).unwrap_or_default()
         };
         let rows = slots.into_iter().filter(|slot| labelled(*slot)).map(|slot| (slot, rank(slot)));
         self.select(query, rows, most)
@@ -133,15 +143,32 @@ impl Index {
         }
         let mut slots = match by_text {
             Found::These(slots) => slots,
-            Found::Among(slots) => self.texts.having(&slots, folded, false),
+            Found::Among(slots) => self.having(search, &slots, folded),
             Found::Anybody => Vec::new(),
         };
         if let Some((digits, Found::These(among) | Found::Among(among))) = by_digits {
-            slots.extend(self.texts.having(&among, digits, true));
-            slots.sort_unstable();
-            slots.dedup();
+            slots = merged(slots, self.texts.having(&among, digits, true));
         }
         slots
+    }
+
+    /// Those of some contacts, among whom are all that have a text, that do have it.
+    fn having(&self, search: &Search, among: &[Slot], text: &str) -> Vec<Slot> {
+        if among.len() < MANY || text.contains(' ') {
+            return self.texts.having(among, text, false);
+        }
+        // What many have in common is a word of their names or a part of a domain more often than
+        // not, and who has that is known: only the texts of the others are looked at.
+        let mut slots = search.words.holding(text);
+        slots = merged(slots, search.domains.holding(text));
+        let mut named = slots.iter().peekable();
+        let mut others = among.to_vec();
+        others.retain(|slot| {
+            while named.next_if(|named| *named < slot).is_some() {}
+            named.next_if_eq(&slot).is_none()
+        });
+        let others = self.texts.having(&others, text, false);
+        merged(slots, others)
     }
 
     /// Whose name holds a text misspelt, and how many letters are wrong.
@@ -202,4 +229,18 @@ impl Index {
         let next = last.map(|slot| self.row(*slot).place(query, 0));
         Answer::Exact { ids, total, next }
     }
+}
+
+/// Two rows of slots as one, all in order and each once.
+fn merged(mut slots: Vec<Slot>, others: Vec<Slot>) -> Vec<Slot> {
+    if slots.is_empty() {
+        return others;
+    }
+    if !others.is_empty() {
+        slots.extend(others);
+        #[expect(clippy::stable_sort_primitive, reason = "it merges what is in order already")]
+        slots.sort();
+        slots.dedup();
+    }
+    slots
 }

@@ -41,6 +41,12 @@ impl Entries {
     /// A slot for one more contact, which must be set next.
     pub(crate) fn take_slot(&mut self) -> Slot {
         self.free.pop().unwrap_or_else(|| {
+            make_room(&mut self.ids);
+            make_room(&mut self.versions);
+            make_room(&mut self.last_activity);
+            make_room(&mut self.created);
+            make_room(&mut self.labels);
+            self.members.iter_mut().for_each(make_room);
             self.ids.push(ContactId(0));
             self.versions.push(Version(0));
             self.last_activity.push(NEVER);
@@ -137,13 +143,13 @@ impl Entries {
     /// The slots that hold a contact, in order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<'_> {
         (0..).step_by(64).zip(&self.live).flat_map(|(from, bits)| {
-            let mut bits = *bits;
-            std::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(from + bit)
-            })
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| from + bit)
         })
+    }
+
+    /// How many slots there are, empty ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
     }
 
     pub(crate) fn id(&self, slot: Slot) -> ContactId {
@@ -197,6 +203,14 @@ impl Entries {
             + self.values.iter().map(Values::bytes).sum::<usize>()
             + self.emails.capacity() * 8 / 7 * (size_of::<(Slot, Box<str>)>() + 1)
             + self.held
+    }
+}
+
+/// Makes room for more, where there is none left: by an eighth instead of the double, because a
+/// column is large and an account grows slowly once it is large.
+pub(crate) fn make_room<T>(column: &mut Vec<T>) {
+    if column.len() == column.capacity() {
+        column.reserve_exact(column.len() / 8 + 16);
     }
 }
 

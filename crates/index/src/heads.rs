@@ -13,7 +13,7 @@ use std::{mem::size_of, sync::OnceLock};
 use meishi_contacts::{SortField, SortKey, SortValue};
 
 use crate::{
-    entries::{Entries, Row, member_of},
+    entries::{Entries, Row, make_room, member_of},
     texts::Texts,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const MANY: usize = 4096;
 
 /// The number of what is absent, where that comes first.
-const FIRST: u64 = 0;
+pub(crate) const FIRST: u64 = 0;
 
 /// The number of what is absent, where that comes last.
 const LAST: u64 = u64::MAX;
@@ -52,7 +52,7 @@ impl Heads {
         for field in keys.iter().map(|key| key.field) {
             if let Some(heads) = self.of(field) {
                 heads.get_or_init(|| {
-                    let mut heads = Vec::new();
+                    let mut heads = Vec::with_capacity(entries.len());
                     for slot in entries.slots() {
                         heads.resize(slot as usize, FIRST);
                         heads.push(text_head(field, &Row { slot, entries, texts }));
@@ -73,12 +73,18 @@ impl Heads {
             let Some(heads) = heads.get_mut() else { continue };
             let at = row.slot as usize;
             if heads.len() <= at {
+                make_room(heads);
                 heads.resize(at + 1, FIRST);
             }
             if let Some(head) = heads.get_mut(at) {
                 *head = text_head(field, row);
             }
         }
+    }
+
+    /// The kept numbers of all rows under a key, if there are any.
+    pub(crate) fn kept(&self, field: SortField) -> Option<&[u64]> {
+        self.of(field)?.get().map(Vec::as_slice)
     }
 
     /// The number of a row under a key. `rank` is how well the text fits, if one is searched.
@@ -94,7 +100,7 @@ impl Heads {
                 member_of(key.field).and_then(|member| entries.doubled_rank(member, slot))
             }
             SortField::Name | SortField::Email | SortField::PhoneNumber => {
-                let kept = self.of(key.field).and_then(OnceLock::get);
+                let kept = self.kept(key.field);
                 let head = kept.and_then(|heads| heads.get(slot as usize)).copied();
                 Some(head.unwrap_or_else(|| text_head(key.field, row)))
                     .filter(|head| *head != FIRST)
@@ -134,7 +140,7 @@ impl Heads {
 }
 
 /// Turns the number around for a descending key, and puts what is absent in its place.
-fn directed(key: SortKey, head: Option<u64>) -> u64 {
+pub(crate) fn directed(key: SortKey, head: Option<u64>) -> u64 {
     match head {
         Some(head) if key.descending => !head,
         Some(head) => head,
@@ -189,7 +195,7 @@ fn phone_head(phone: &str) -> u64 {
     head.max(FIRST + 1)
 }
 
-fn number_head(number: i64) -> u64 {
+pub(crate) fn number_head(number: i64) -> u64 {
     // As an unsigned number, with the sign turned, so that the past before 1970 comes first.
     (number.cast_unsigned() ^ (1 << 63)).clamp(FIRST + 1, LAST - 1)
 }

@@ -11,7 +11,7 @@
 //! (`entries.rs`; values that many share are numbers, `labels.rs` and `values.rs`). What an event
 //! changes of them is worked out in `facts.rs`. For accounts of some size there are, besides, the
 //! sets of slots (`postings.rs`) that hold a few characters (`grams.rs`) or a word of a name
-//! (`words.rs`, and `near.rs` for misspelt ones).
+//! or a domain (`words.rs`, and `near.rs` for misspelt ones).
 //!
 //! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one.
 //!
@@ -52,7 +52,7 @@ use crate::{
     grams::Grams,
     heads::Heads,
     labels::Labels,
-    texts::{Texts, name_in},
+    texts::{Texts, domain_in, name_in},
     words::Words,
 };
 
@@ -86,7 +86,10 @@ pub struct Index {
 #[derive(Debug)]
 struct Search {
     grams: Grams,
+    /// Of names.
     words: Words,
+    /// Of e-mail addresses.
+    domains: Words,
 }
 
 /// A contact's place in the default order, backwards; the lowest number is no time.
@@ -227,7 +230,7 @@ impl Index {
         let slots = tree(self.slots.len(), size_of::<ContactId>() + size_of::<Slot>());
         let recent = tree(self.recent.len(), size_of::<Recency>());
         let search = self.search.as_ref();
-        search.map_or(0, |search| search.grams.bytes() + search.words.bytes())
+        search.map_or(0, Search::bytes)
             + self.entries.bytes()
             + self.heads.bytes()
             + slots
@@ -370,8 +373,9 @@ impl Index {
     fn have_search(&mut self) {
         if self.search.is_none() && self.len() >= self.grams_from {
             let grams = Grams::build(self.entries.slots(), &self.texts);
-            let words = Words::build(self.entries.slots(), &self.texts);
-            self.search = Some(Search { grams, words });
+            let words = Words::build(self.entries.slots(), &self.texts, name_in);
+            let domains = Words::build(self.entries.slots(), &self.texts, domain_in);
+            self.search = Some(Search { grams, words, domains });
         }
     }
 
@@ -384,9 +388,18 @@ impl Search {
     /// Follows the change of a slot's text; no contact there is an empty text.
     fn change(&mut self, slot: Slot, before: &str, after: &str) {
         self.grams.change(slot, before, after);
-        let (before, after) = (name_in(before), name_in(after));
-        if before != after {
-            self.words.change(slot, before, after);
+        for (words, part) in
+            [(&mut self.words, name_in as fn(&str) -> &str), (&mut self.domains, domain_in)]
+        {
+            let (before, after) = (part(before), part(after));
+            if before != after {
+                words.change(slot, before, after);
+            }
         }
+    }
+
+    /// Bytes of heap, about.
+    fn bytes(&self) -> usize {
+        self.grams.bytes() + self.words.bytes() + self.domains.bytes()
     }
 }

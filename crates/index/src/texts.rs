@@ -14,7 +14,7 @@ use std::{
 use meishi_contacts::TextQuery;
 use memchr::{memchr, memmem::Finder};
 
-use crate::Slot;
+use crate::{Slot, entries::make_room};
 
 /// Bytes of a chunk: large enough for a search to run, small enough to be moved in between.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -101,6 +101,12 @@ impl<'a> Parts<'a> {
 pub(crate) fn name_in(text: &str) -> &str {
     let end = memchr(END as u8, text.as_bytes());
     end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// The domain of the folded e-mail address in a text.
+pub(crate) fn domain_in(text: &str) -> &str {
+    let email = text.split(END).nth(1).unwrap_or_default();
+    email.rsplit_once('@').map_or("", |(_, domain)| domain)
 }
 
 /// Whether what was found at a place of a text is in what is searched of it.
@@ -195,6 +201,7 @@ impl Texts {
         tail.text.push_str(text);
         tail.text.push(END);
         if self.places.len() <= slot as usize {
+            make_room(&mut self.places);
             self.places.resize(slot as usize + 1, NOWHERE);
         }
         if let Some(known) = self.places.get_mut(slot as usize) {

@@ -4,6 +4,9 @@
 //! each distinct word of about its length, most of which its letters alone rule out; who has a word
 //! that is near is known. An index of the words' own grams would find fewer words to compare, but
 //! reading its sets takes longer than ruling words out, which is two instructions each.
+//!
+//! The domains of e-mail addresses are kept in the same way, because a text that very many have in
+//! common is a word of their names or a part of their domains.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -11,12 +14,13 @@ use std::{
 };
 
 use hashbrown::HashTable;
+use memchr::memmem::Finder;
 
 use crate::{
     Slot,
     near::{Mask, Misspelt, Word},
     postings::Postings,
-    texts::{Texts, name_in},
+    texts::Texts,
 };
 
 /// Words that nobody has any more before they are cleared away, at least.
@@ -29,7 +33,7 @@ pub(crate) struct Words {
     ids: HashTable<WordId>,
     hasher: RandomState,
     words: Vec<Known>,
-    /// All words, one after another.
+    /// All words, a space after each.
     text: String,
     /// By number of letters.
     lengths: Vec<Length>,
@@ -55,11 +59,15 @@ struct Length {
 pub(crate) type Hit = (Slot, u32);
 
 impl Words {
-    /// The words of all names of the slots, which come in order.
-    pub(crate) fn build(slots: impl Iterator<Item = Slot>, texts: &Texts) -> Self {
+    /// The words of a part of all texts of the slots, which come in order.
+    pub(crate) fn build(
+        slots: impl Iterator<Item = Slot>,
+        texts: &Texts,
+        part: fn(&str) -> &str,
+    ) -> Self {
         let mut words = Self::default();
         for slot in slots {
-            for word in words_of(name_in(texts.get(slot))) {
+            for word in words_of(part(texts.get(slot))) {
                 let id = words.intern(word);
                 if let Some(known) = words.words.get_mut(id as usize) {
                     known.slots.push(slot);
@@ -74,7 +82,7 @@ impl Words {
         words
     }
 
-    /// Follows the change of a slot's name; no contact there is an empty name.
+    /// Follows the change of a slot's name or domain; no contact there is an empty one.
     pub(crate) fn change(&mut self, slot: Slot, before: &str, after: &str) {
         for word in words_of(before).filter(|word| !words_of(after).any(|other| other == *word)) {
             let known = self.id(word).and_then(|id| self.words.get_mut(id as usize));
@@ -105,6 +113,7 @@ impl Words {
         let id = narrow(self.words.len());
         let (start, len) = (narrow(self.text.len()), narrow(word.len()));
         self.text.push_str(word);
+        self.text.push(' ');
         self.words.push(Known { start, len, slots: Postings::default() });
         self.unused += 1;
         let letters = word.chars().count();
@@ -155,6 +164,44 @@ impl Words {
             hits = both(&hits, &union(sets));
         }
         hits
+    }
+
+    /// Who has a word that holds a text without spaces, in order.
+    pub(crate) fn holding(&self, text: &str) -> Vec<Slot> {
+        let needle = Finder::new(text);
+        let mut slots = Vec::new();
+        let mut sets = 0;
+        let mut words = self.words.as_slice();
+        let mut from = 0;
+        while let Some(at) = self.text.as_bytes().get(from..).and_then(|rest| needle.find(rest)) {
+            let at = from + at;
+            // The word that the needle was found in is the last that starts before it.
+            let through = words.partition_point(|word| word.start as usize <= at);
+            let Some((known, rest)) =
+                through.checked_sub(1).and_then(|last| words.get(last..)?.split_first())
+            else {
+                break;
+            };
+            known.slots.read(&mut slots);
+            sets += 1;
+            words = rest;
+            from = (known.start + known.len) as usize;
+        }
+        if sets > 1 {
+            #[expect(clippy::stable_sort_primitive, reason = "it merges what is in order already")]
+            slots.sort();
+            slots.dedup();
+        }
+        slots
+    }
+
+    /// Who has just this word, in order.
+    pub(crate) fn having(&self, word: &str) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        if let Some(known) = self.id(word).and_then(|id| self.words.get(id as usize)) {
+            known.slots.read(&mut slots);
+        }
+        slots
     }
 
     /// Who has a word that is near, by how many letters are wrong in it.
@@ -260,6 +307,11 @@ mod tests {
         words.change(1, "ana hernandez", "anna hernandez");
         assert_eq!(find(&words, "ana"), [(2, 0)]);
         assert_eq!(find(&words, "anna"), [(1, 0), (2, 1)]);
+        assert_eq!(words.holding("na"), [1, 2]);
+        assert_eq!(words.holding("ernandez"), [1, 2]);
+        assert_eq!(words.holding("i"), [2, 3]);
+        assert_eq!(words.holding("芳"), [3]);
+        assert!(words.holding("zan").is_empty());
         words.change(1, "anna hernandez", "");
         assert_eq!(find(&words, "hernandes"), [(2, 2)]);
     }

@@ -160,7 +160,7 @@ impl People {
         let (name, local) = self.name(random);
         contact.name = name;
         if random.u8(..100) < 90 {
-            let domain = DOMAINS.get((random.f64().powi(2) * 8.0 * 1.8) as usize);
+            let domain = DOMAINS.get((random.f64() * 7.2) as usize);
             let domain = domain.copied().unwrap_or("firma.example");
             let email = format!("{local}{}@{domain}", random.u32(..100_000));
             contact.email = Some(Email::from_stored(email));
@@ -200,8 +200,8 @@ impl People {
                     0 => often(random, &self.first).to_owned(),
                     _ => pick(random, &FIRST).to_owned(),
                 };
-                let last = match random.u8(..10) {
-                    0..3 => often(random, &LAST),
+                let last = match random.u8(..8) {
+                    0 => often(random, &LAST),
                     _ => often(random, &self.last),
                 };
                 let local = format!("{first}.{last}").to_lowercase();
