@@ -22,6 +22,7 @@ pub mod key;
 pub mod limits;
 pub mod order;
 pub mod past;
+pub mod patch;
 pub mod place;
 pub mod query;
 pub mod relevance;
@@ -32,9 +33,7 @@ pub mod webhook;
 pub use attribute_type::AttributeType;
 pub use attributes::{Attributes, AttributesPatch};
 pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
-pub use contact::{
-    Availability, Card, Contact, ContactLink, ContactPatch, NewContact, NewLink, Patch,
-};
+pub use contact::{Availability, Card, Contact, ContactLink};
 pub use event::{Actor, Event, EventBody, Field, FieldChange, FieldPath};
 pub use fault::{Fault, FaultCode};
 pub use fields::{Email, Identifier, Identity, IdentityKind, Label, Phone, SourceId};
@@ -44,6 +43,7 @@ pub use inbox::{ChannelType, Inbox, InboxPatch, NewInbox};
 pub use key::{ApiKey, Credential, KeyPatch, NewKey, Role, SecretHash, StoredKey};
 pub use order::{SortField, SortKey};
 pub use past::NotOfTheField;
+pub use patch::{ContactPatch, NewContact, NewLink, Patch};
 pub use place::{Place, SortValue};
 pub use query::{Query, Slice};
 pub use search::TextQuery;

@@ -43,8 +43,16 @@ pub const WEBHOOK_SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 pub const RETRY_AFTER_SECONDS: i64 = 24 * 3600;
 /// How long an endpoint may take nothing at all before its webhook is paused.
 pub const WEBHOOK_PATIENCE: Duration = Duration::from_hours(72);
-/// Webhooks that one server works on at once; further ones wait for their turn.
-pub const WEBHOOK_TURNS: usize = 32;
+/// Webhooks that one server works on at once, whose last attempt did not fail; further ones wait for
+/// their turn.
+pub const WEBHOOK_TURNS: usize = 24;
+/// Failing webhooks that it works on besides: what hangs takes no turn of what works.
+pub const WEBHOOK_FAILING_TURNS: usize = 8;
+/// Webhooks of one account that are worked on at once by all servers, whose last attempt did not
+/// fail.
+pub const WEBHOOK_ACCOUNT_TURNS: i64 = 8;
+/// Failing webhooks of one account that are worked on at once, their rest included.
+pub const WEBHOOK_ACCOUNT_FAILING_TURNS: i64 = 4;
 /// Turns of webhooks that end with a rest, beside those at work.
 pub const WEBHOOK_RESTS: usize = 1024;
 /// Time after which a turn begins no further request, so that others get theirs.
@@ -77,6 +85,8 @@ pub const EGRESS_CONNECT_TIME: Duration = Duration::from_secs(5);
 pub const EGRESS_TIME: Duration = Duration::from_secs(15);
 /// Names that are looked up at once; further ones wait, within their time.
 pub const EGRESS_LOOKUPS: usize = 32;
+/// Names that are looked up at once for one account.
+pub const EGRESS_ACCOUNT_LOOKUPS: usize = 4;
 /// Addresses of a name that are tried.
 pub const EGRESS_ADDRESSES: usize = 8;
 /// Bytes of status line and headers that an answer may have.
@@ -140,6 +150,11 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Keys of one look-up: 422 `limit_exceeded`.
 pub const LOOKUP_KEYS: usize = 1000;
+/// Bytes of the contacts in the answer to one look-up, one that several keys lead to each time: 422
+/// `limit_exceeded`.
+pub const LOOKUP_BYTES: usize = 8 * 1024 * 1024;
+/// Contacts that a look-up reads of the store at once: with 64 KiB of attributes, some megabytes.
+pub const LOOKUP_READ_ROWS: usize = 64;
 /// Bytes of path and query: 414 `uri_too_long`.
 pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of all header names and values: 431 `headers_too_large`.
@@ -200,13 +215,20 @@ pub const GROUP_CALLS: usize = 256;
 pub const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Changes in one call of `apply`, and operations of a batch: 422 `limit_exceeded`.
 pub const BATCH_CHANGES: usize = 1000;
+/// Changes of all calls that may wait for the writer: those of a batch count one by one.
+pub const WRITE_QUEUE_CHANGES: usize = 16 * 1024;
+/// Bytes that the changes of one call may come to together, as an idempotency key keeps it: 422
+/// `limit_exceeded`. More than a batch of [`BATCH_BYTES`] can make of what it sends.
+pub const OUTCOME_BYTES: usize = 16 * 1024 * 1024;
+/// Events that one statement of an erasure empties.
+pub const ERASED_EVENTS: usize = 1000;
 /// Rows that one step of retention takes away.
 pub const PURGED_ROWS: i64 = 5000;
 /// Attempts that the log of a delivery keeps, the last ones.
 pub const LOGGED_ATTEMPTS: usize = 20;
-/// Deliveries that go out at once when their webhook is set to work again; further ones wait for
-/// their own time.
-pub const REVIVED_DELIVERIES: i64 = 10_000;
+/// Deliveries that begin anew in one step when their webhook is set to work again; there are as many
+/// steps as it takes.
+pub const REVIVED_DELIVERIES: i64 = 1000;
 /// Deliveries that one call makes once more.
 pub const REDELIVERIES: usize = 1000;
 /// Time for which the outcome of a call with an idempotency key is kept.
@@ -225,6 +247,9 @@ pub const FEED_BYTES: usize = 4 * 1024 * 1024;
 /// Events that feed and streams read of the store at once: with their 64 KiB of attributes, before and
 /// after, some megabytes.
 pub const FEED_READ_ROWS: usize = 32;
+/// Events of an account that are kept as its streams send them: small messages, so that streams need
+/// not read them one by one.
+pub const RECENT_EVENTS: usize = 256;
 /// Seconds that a call of the feed waits for an event at most; a larger wish is clamped.
 pub const FEED_WAIT_SECONDS: u64 = 60;
 /// Time after which a stream on which nothing happens says so, and looks whether its key is good.

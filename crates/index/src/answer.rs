@@ -73,16 +73,17 @@ impl Index {
                 let rows = of.slots().filter(|slot| labelled(*slot)).map(|slot| (slot, 0));
                 return self.select(query, rows, of.len());
             }
-            if query.labels.is_empty() {
-                if query.order == DEFAULT_ORDER {
-                    return self.latest(query);
-                }
-                if let [SortKey { field: SortField::Id, descending }] = query.order.as_slice() {
-                    return self.by_id(query, *descending);
-                }
+            if !query.labels.is_empty() {
+                let rows = self.columns.with_labels(&labels);
+                return self.select(query, rows.slots().map(|slot| (slot, 0)), rows.len());
             }
-            let rows = self.entries.slots().filter(|slot| labelled(*slot)).map(|slot| (slot, 0));
-            return self.select(query, rows, self.len());
+            if query.order == DEFAULT_ORDER {
+                return self.latest(query);
+            }
+            if let [SortKey { field: SortField::Id, descending }] = query.order.as_slice() {
+                return self.by_id(query, *descending);
+            }
+            return self.select(query, self.entries.slots().map(|slot| (slot, 0)), self.len());
         };
         if text.is_misspelt() {
             let hits = self.near(text);

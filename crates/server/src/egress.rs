@@ -22,7 +22,10 @@ use std::{
 };
 
 use axum::{body::Bytes, http::HeaderMap};
-use meishi_contacts::limits::{EGRESS_ADDRESSES, EGRESS_CONNECT_TIME, EGRESS_TIME};
+use meishi_contacts::{
+    AccountId,
+    limits::{EGRESS_ADDRESSES, EGRESS_CONNECT_TIME, EGRESS_TIME},
+};
 use rustls::RootCertStore;
 use tokio::{
     net::TcpStream,
@@ -152,19 +155,20 @@ impl Egress {
         Self(Arc::new(Parts { settings, lookup, trust: tls::Trust::new(roots) }))
     }
 
-    /// Posts a body. `headers` say what it is; those of the connection (`Host`, `Content-Length`
+    /// Posts a body on behalf of an account. `headers` say what it is; those of the connection (`Host`, `Content-Length`
     /// and the like) and `User-Agent` are added. Takes [`EGRESS_TIME`] at most.
     ///
     /// Fails when there is no answer. Any answer is a success here, also 500.
     pub async fn post(
         &self,
+        account: AccountId,
         target: &Target,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, EgressError> {
         let deadline = Instant::now() + EGRESS_TIME;
         let request = exchange::request(target, headers, body);
-        let (stream, address) = self.connect(target).await?;
+        let (stream, address) = self.connect(account, target).await?;
         // What is written is written at once and as a whole.
         let _ = stream.set_nodelay(true);
         if !target.is_https() {
@@ -178,8 +182,12 @@ impl Egress {
     }
 
     /// A connection to the first of the target's addresses that takes one.
-    async fn connect(&self, target: &Target) -> Result<(TcpStream, SocketAddr), EgressError> {
-        let addresses = self.allowed(self.addresses(target).await?)?;
+    async fn connect(
+        &self,
+        account: AccountId,
+        target: &Target,
+    ) -> Result<(TcpStream, SocketAddr), EgressError> {
+        let addresses = self.allowed(self.addresses(account, target).await?)?;
         let deadline = Instant::now() + EGRESS_CONNECT_TIME;
         let mut failure = EgressError::Lookup("it has no address".into());
         for (tried, address) in addresses.iter().enumerate() {
@@ -200,12 +208,16 @@ impl Egress {
     }
 
     /// Where the target is.
-    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, EgressError> {
+    async fn addresses(
+        &self,
+        account: AccountId,
+        target: &Target,
+    ) -> Result<Vec<IpAddr>, EgressError> {
         let name = match target.host() {
             target::Host::Address(address) => return Ok(vec![address]),
             target::Host::Name(name) => name.to_owned(),
         };
-        match timeout(EGRESS_CONNECT_TIME, self.0.lookup.addresses(name)).await {
+        match timeout(EGRESS_CONNECT_TIME, self.0.lookup.addresses(account, name)).await {
             Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(EgressError::Lookup(error.to_string())),
             Err(_) => Err(EgressError::Timeout(Phase::Lookup)),

@@ -71,6 +71,8 @@ pub enum ApiError {
     Skipped,
     /// The contact has another version than the caller expects.
     VersionMismatch {
+        /// Which contact.
+        contact: ContactId,
         /// The version that it has.
         current: Version,
     },
@@ -177,7 +179,7 @@ impl ApiError {
                  then the changes after {resume_after}"
             ),
             Self::Skipped => "Another operation of the batch failed, so that none was done".into(),
-            Self::VersionMismatch { current } => {
+            Self::VersionMismatch { current, .. } => {
                 format!("The contact has changed; its version is {}", current.0)
             }
             Self::Invalid(faults) => join(faults),
@@ -251,7 +253,8 @@ impl ApiError {
             Self::FeedExpired { resume_after } => {
                 put("resume_after", resume_after.0.into());
             }
-            Self::VersionMismatch { current } => {
+            Self::VersionMismatch { contact, current } => {
+                put("contact_id", contact.0.into());
                 put("current_version", current.0.into());
             }
             Self::Invalid(faults) => {
@@ -360,9 +363,9 @@ impl From<ChangeError> for ApiError {
         match error {
             ChangeError::Faults(faults) => faults.into(),
             ChangeError::NotFound(_) => Self::NotFound,
-            ChangeError::Stale { current } => Self::VersionMismatch { current },
+            ChangeError::Stale { id, current } => Self::VersionMismatch { contact: id, current },
             ChangeError::Ambiguous { matches } => Self::AmbiguousMatch(matches),
-            ChangeError::RevertConflict { fields } => Self::RevertConflict(fields),
+            ChangeError::RevertConflict { fields, .. } => Self::RevertConflict(fields),
             ChangeError::HasContacts { count } => Self::HasContacts { count },
             ChangeError::Skipped => Self::Skipped,
         }
@@ -374,6 +377,14 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::TooManyChanges => Self::LimitExceeded("Too many changes at once".into()),
+            StoreError::OutcomeTooLarge => {
+                use meishi_contacts::limits::OUTCOME_BYTES;
+                let text = format!(
+                    "What the operations come to is larger than {OUTCOME_BYTES} bytes, and none \
+                     was done; send fewer at once"
+                );
+                Self::LimitExceeded(text)
+            }
             StoreError::IdempotencyMismatch => Self::IdempotencyMismatch,
             StoreError::InDoubt(_) => {
                 tracing::error!(%error, "a commit is in doubt");

@@ -13,8 +13,13 @@ use std::{
 
 use axum::{
     extract::MatchedPath,
-    http::{HeaderMap, HeaderName, Method, request::Parts},
+    http::{
+        HeaderMap, HeaderName, Method,
+        header::{IF_MATCH, IF_NONE_MATCH},
+        request::Parts,
+    },
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use meishi_contacts::{AccountId, KeyId, limits::IDEMPOTENCY_KEY_CHARS};
 use meishi_store::Idempotency;
 use sha2::{Digest, Sha256};
@@ -35,8 +40,9 @@ const PREFIX: &str = "/api/v2/accounts";
 pub struct Keyed {
     /// Method and path template; short, since it is kept with every outcome.
     route: String,
+    /// A digest of the key: the text may hold anything, and nothing needs it.
     key: String,
-    /// A digest of method, path and query.
+    /// A digest of method, path, query and conditions.
     head: [u8; 32],
 }
 
@@ -58,7 +64,14 @@ impl Keyed {
         if let Some(query) = parts.uri.query() {
             add(&mut head, query.as_bytes());
         }
+        for name in [IF_MATCH, IF_NONE_MATCH] {
+            add(&mut head, name.as_str().as_bytes());
+            for value in parts.headers.get_all(name) {
+                add(&mut head, value.as_bytes());
+            }
+        }
         let route = format!("{} {template}", parts.method);
+        let key = BASE64.encode(Sha256::digest(key));
         Ok(Some(Self { route, key, head: head.finalize().into() }))
     }
 
@@ -225,14 +238,27 @@ mod tests {
     }
 
     #[test]
-    fn another_method_path_query_type_or_body_is_another_request() {
-        let print = |method: &str, uri: &str, media_type: &str, body: &str| {
-            let request = Request::builder().method(method).uri(uri).header(IDEMPOTENCY_KEY, "k");
+    fn another_method_path_query_condition_type_or_body_is_another_request() {
+        let print_if = |headers: &[(HeaderName, &str)],
+                        method: &str,
+                        uri: &str,
+                        media_type: &str,
+                        body: &str| {
+            let mut request =
+                Request::builder().method(method).uri(uri).header(IDEMPOTENCY_KEY, "k");
+            for (name, value) in headers {
+                request = request.header(name, *value);
+            }
             let (parts, ()) = request.body(()).unwrap().into_parts();
             let body = BodyDigest::of(&parts.headers, media_type, body.as_bytes());
             let keyed = Keyed::read(&parts).unwrap().unwrap();
             keyed.with(KeyId(1), body).fingerprint
         };
+        let print = |method: &str, uri: &str, media_type: &str, body: &str| {
+            print_if(&[], method, uri, media_type, body)
+        };
+        let conditional =
+            |headers: &[(HeaderName, &str)]| print_if(headers, "POST", "/a", "json", "{}");
         let all = [
             print("POST", "/a", "json", "{}"),
             print("PUT", "/a", "json", "{}"),
@@ -242,6 +268,11 @@ mod tests {
             print("POST", "/a", "form", "{}"),
             print("POST", "/a", "json", "{ }"),
             print("POST", "/a", "jso", "n{}"),
+            conditional(&[(IF_MATCH, "\"1\"")]),
+            conditional(&[(IF_MATCH, "\"2\"")]),
+            conditional(&[(IF_MATCH, "\"1\""), (IF_MATCH, "\"2\"")]),
+            conditional(&[(IF_NONE_MATCH, "\"1\"")]),
+            conditional(&[(IF_NONE_MATCH, "*")]),
         ];
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
         assert_eq!(all[0], print("POST", "/a", "json", "{}"));

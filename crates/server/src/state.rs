@@ -6,8 +6,8 @@ use std::{
 };
 
 use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
-use meishi_store::{Applied, Change, Context, Database, Store, StoreError};
-use tokio::sync::{Notify, OnceCell, watch};
+use meishi_store::{Applied, Change, Context, Store, StoreError};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     ApiError, Settings, conditional::IfMatch, directory::Directory, egress::Egress,
@@ -46,7 +46,6 @@ pub struct Parts {
     pub(crate) rate_limits: RateLimits,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
     in_flight: InFlight,
-    database: OnceCell<Database>,
     stopping: watch::Sender<bool>,
 }
 
@@ -99,7 +98,6 @@ impl App {
             changed: Notify::new(),
             touched: Mutex::default(),
             in_flight: InFlight::default(),
-            database: OnceCell::new(),
             stopping: watch::Sender::new(false),
             store,
             clock,
@@ -152,11 +150,6 @@ impl App {
         self.changed.notify_one();
         self.tail.nudge(account);
         applied
-    }
-
-    /// Which database this is, asked once: a restore takes place while no server runs.
-    pub(crate) async fn database(&self) -> Result<&Database, StoreError> {
-        self.database.get_or_try_init(|| self.store.database()).await
     }
 
     /// Tells whatever has no end of its own, such as streams and calls that wait, that the server

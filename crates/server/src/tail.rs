@@ -3,8 +3,10 @@
 //! What this server changes is told at once ([`Tail::nudge`], from `App::apply`). What another
 //! server on the same database writes is noticed by a poller: one statement for all accounts that
 //! somebody waits for, none while nobody waits. The poller also notices that the database was
-//! restored under it. Whoever is woken reads the store: a sign says that there may be something, and
-//! never what.
+//! restored under it. A sign says that there may be something, and never what: whoever is woken reads
+//! the store, or, as streams do, what `recent.rs` has read of it for all of them.
+
+mod recent;
 
 use std::{
     collections::HashMap,
@@ -15,16 +17,49 @@ use meishi_contacts::{AccountId, Seq, limits::TAIL_POLL};
 use meishi_store::{Store, StoreError};
 use tokio::sync::watch;
 
+use self::recent::Recent;
+pub(crate) use self::recent::{Found, Source};
+
 /// The poller asks for the epoch once in so many rounds.
 const EPOCH_ROUNDS: u32 = 10;
 
-/// What the poller saw last; 0 where it has not looked yet.
+/// A sign that there may be something new, with what the poller saw last; 0 where it has not looked
+/// yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sign {
+    /// How many signs there were.
+    pub number: u64,
     /// The account's last event.
     pub seq: Seq,
     /// The database's epoch.
     pub epoch: i64,
+}
+
+/// An account that somebody waits for.
+#[derive(Default)]
+struct Account {
+    signs: watch::Sender<Sign>,
+    recent: Arc<tokio::sync::Mutex<Recent>>,
+}
+
+/// What a stream follows an account by.
+pub(crate) struct Follower {
+    /// Changes as what [`Tail::follow`] answers does.
+    pub(crate) signs: watch::Receiver<Sign>,
+    recent: Arc<tokio::sync::Mutex<Recent>>,
+}
+
+impl Follower {
+    /// The events after a place, read under the last sign or later; for all streams of the account
+    /// at once.
+    pub(crate) async fn after(
+        &self,
+        source: &Source<'_>,
+        sign: Sign,
+        place: Seq,
+    ) -> Result<Found, StoreError> {
+        self.recent.lock().await.after(source, sign, place).await
+    }
 }
 
 /// Who waits for which account. Cheap to clone.
@@ -38,7 +73,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Waiting {
-    accounts: HashMap<AccountId, watch::Sender<Sign>>,
+    accounts: HashMap<AccountId, Account>,
     is_polled: bool,
 }
 
@@ -51,19 +86,25 @@ impl Tail {
     /// Waits for an account's events: the receiver changes some time after each, wherever it was
     /// written, and now and then for nothing. Begin to wait before you read, and nothing is missed.
     pub fn follow(&self, account: AccountId) -> watch::Receiver<Sign> {
+        self.stream(account).signs
+    }
+
+    /// The same for a stream, which wants all events in turn.
+    pub(crate) fn stream(&self, account: AccountId) -> Follower {
         let mut waiting = self.waiting();
-        let receiver = waiting.accounts.entry(account).or_default().subscribe();
+        let Account { signs, recent } = waiting.accounts.entry(account).or_default();
+        let follower = Follower { signs: signs.subscribe(), recent: Arc::clone(recent) };
         if !waiting.is_polled {
             waiting.is_polled = true;
             tokio::spawn(self.clone().poll());
         }
-        receiver
+        follower
     }
 
     /// This server changed something of the account.
     pub(crate) fn nudge(&self, account: AccountId) {
-        if let Some(sender) = self.waiting().accounts.get(&account) {
-            sender.send_modify(|_| ());
+        if let Some(account) = self.waiting().accounts.get(&account) {
+            account.signs.send_modify(|sign| sign.number += 1);
         }
     }
 
@@ -99,17 +140,21 @@ impl Tail {
     fn tell(&self, heads: &[(AccountId, Seq)], epoch: i64) {
         let waiting = self.waiting();
         for &(account, seq) in heads {
-            let seen = Sign { seq, epoch };
-            if let Some(sender) = waiting.accounts.get(&account) {
-                sender.send_if_modified(|sign| std::mem::replace(sign, seen) != seen);
-            }
+            let Some(account) = waiting.accounts.get(&account) else { continue };
+            account.signs.send_if_modified(|sign| {
+                let is_new = (sign.seq, sign.epoch) != (seq, epoch);
+                if is_new {
+                    *sign = Sign { number: sign.number + 1, seq, epoch };
+                }
+                is_new
+            });
         }
     }
 
     /// The accounts that somebody waits for. Where there are none, the poller has ended.
     fn accounts(&self) -> Vec<AccountId> {
         let mut waiting = self.waiting();
-        waiting.accounts.retain(|_, sender| sender.receiver_count() > 0);
+        waiting.accounts.retain(|_, account| account.signs.receiver_count() > 0);
         waiting.is_polled = !waiting.accounts.is_empty();
         waiting.accounts.keys().copied().collect()
     }
@@ -128,6 +173,12 @@ mod tests {
     use super::*;
 
     async fn tail(directory: &tempfile::TempDir) -> (Tail, AccountId) {
+        let (store, account) = store(directory).await;
+        (Tail::new(store), account)
+    }
+
+    /// A store with an account.
+    pub(super) async fn store(directory: &tempfile::TempDir) -> (Arc<dyn Store>, AccountId) {
         let held = DataDirectory::hold(directory.path()).unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(held, "test").unwrap());
         let seed = Seed([1; 32]);
@@ -141,7 +192,7 @@ mod tests {
             only_first: true,
         };
         let account = store.create_account(account).await.unwrap().unwrap().account.id;
-        (Tail::new(store), account)
+        (store, account)
     }
 
     #[tokio::test]

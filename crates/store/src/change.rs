@@ -220,7 +220,12 @@ pub enum Outcome {
     /// The contact is gone.
     ContactDeleted,
     /// The contact's labels after the change.
-    LabelsSet(Vec<Label>),
+    LabelsSet {
+        /// Whose they are.
+        id: ContactId,
+        /// All of them.
+        labels: Vec<Label>,
+    },
     /// The channel as made.
     InboxCreated(Inbox),
     /// The channel after the change.
@@ -247,6 +252,9 @@ pub enum Outcome {
     Redelivering {
         /// How many.
         count: usize,
+        /// The first event that there was no room for.
+        #[serde(default)]
+        next_from: Option<Seq>,
     },
 }
 
@@ -272,6 +280,8 @@ pub enum ChangeError {
     NotFound(Missing),
     /// The contact has none of the versions that the precondition names.
     Stale {
+        /// Which contact.
+        id: ContactId,
         /// The version that it has.
         current: Version,
     },
@@ -282,6 +292,8 @@ pub enum ChangeError {
     },
     /// Later changes stand in the way of undoing an event.
     RevertConflict {
+        /// Which contact.
+        id: ContactId,
         /// The fields in which they do: what the event made of each, and what it is now.
         fields: Vec<FieldChange>,
     },
@@ -292,6 +304,22 @@ pub enum ChangeError {
     },
     /// Another change of the same atomic call failed.
     Skipped,
+}
+
+impl ChangeError {
+    /// The same without contacts that have higher numbers: the call that made them was undone.
+    pub(crate) fn without_newer(mut self, last: ContactId) -> Self {
+        match &mut self {
+            Self::Faults(faults) => {
+                for fault in faults {
+                    fault.contact_id = fault.contact_id.filter(|id| *id <= last);
+                }
+            }
+            Self::Ambiguous { matches } => matches.retain(|(_, id)| *id <= last),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was not found.

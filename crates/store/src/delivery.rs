@@ -5,7 +5,9 @@
 
 use meishi_contacts::{
     AccountId, ContactId, Seq, StoredWebhook, UnixMillis, WebhookId, WebhookState,
-    limits::LOGGED_ATTEMPTS,
+    limits::{
+        LOGGED_ATTEMPTS, REVIVED_DELIVERIES, WEBHOOK_ACCOUNT_FAILING_TURNS, WEBHOOK_ACCOUNT_TURNS,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +60,7 @@ pub struct Delivery {
     pub kind: String,
     /// The contact that it is about.
     pub contact: ContactId,
-    /// The body, as it was when it was first built.
+    /// The body, as it was when it was first built; empty in lists, and once it is erased.
     pub payload: String,
     /// How far it is.
     pub state: DeliveryState,
@@ -113,6 +115,35 @@ pub struct LeasedWebhook {
     pub last_seq: Seq,
 }
 
+/// How many webhooks are to be leased at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRoom {
+    /// Of those whose last attempt did not fail, or that have had none.
+    pub well: usize,
+    /// Of the failing ones.
+    pub failing: usize,
+}
+
+impl LeaseRoom {
+    /// So many of both.
+    pub const fn of_each(room: usize) -> Self {
+        Self { well: room, failing: room }
+    }
+
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.well == 0 && self.failing == 0
+    }
+
+    /// Both kinds: whether it fails, how many of it, and how many of one account at once.
+    pub(crate) const fn kinds(self) -> [(bool, usize, i64); 2] {
+        [
+            (false, self.well, WEBHOOK_ACCOUNT_TURNS),
+            (true, self.failing, WEBHOOK_ACCOUNT_FAILING_TURNS),
+        ]
+    }
+}
+
 /// Whose lease it is, of which webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -152,6 +183,12 @@ pub(crate) fn logged(mut attempts: Vec<Attempt>, attempt: &Attempt) -> Vec<Attem
     let surplus = attempts.len().saturating_sub(LOGGED_ATTEMPTS);
     attempts.drain(..surplus);
     attempts
+}
+
+/// From which event on there may be more to begin anew, after a step that found these.
+pub(crate) fn revive_after(seqs: &[i64]) -> Option<i64> {
+    let is_full = i64::try_from(seqs.len()).is_ok_and(|found| found >= REVIVED_DELIVERIES);
+    seqs.last().filter(|_| is_full).map(|last| last + 1)
 }
 
 /// What an attempt says of its webhook.

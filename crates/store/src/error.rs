@@ -11,6 +11,10 @@ pub enum StoreError {
     /// The call has more changes than are allowed; nothing was written.
     #[error("too many changes in one call")]
     TooManyChanges,
+    /// What the changes of the call come to is larger than
+    /// [`OUTCOME_BYTES`](meishi_contacts::limits::OUTCOME_BYTES); nothing was written.
+    #[error("the outcome of a call is too large")]
+    OutcomeTooLarge,
     /// The idempotency key was used for another request; nothing was written.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,

@@ -39,7 +39,7 @@ pub use crate::{
     },
     context::{Context, Idempotency, Include, NewAccount, Precondition},
     delivery::{
-        Attempt, Delivery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Settlement,
+        Attempt, Delivery, DeliveryState, Lease, LeaseRoom, LeasedWebhook, NewDelivery, Settlement,
         WebhookHealth,
     },
     error::{OpenError, StoreError},
@@ -258,7 +258,7 @@ pub trait Store: Send + Sync + 'static {
         id: WebhookId,
     ) -> Result<Option<Webhook>, StoreError>;
 
-    /// A webhook's deliveries, the newest event first.
+    /// A webhook's deliveries, the newest event first. Their payloads are left out, and empty.
     async fn deliveries(
         &self,
         account: AccountId,
@@ -278,13 +278,18 @@ pub trait Store: Send + Sync + 'static {
     /// Leases webhooks of whatever account that are at work and have something to do: events to
     /// look at, or deliveries whose time may have come. Until `until` no other owner gets them; the
     /// owner itself gets them again, with the lease prolonged, until it gives them back, and so does
-    /// whoever comes after `until`. Not more than `limit`.
+    /// whoever comes after `until`. Who was leased longest ago comes first; not more than there is
+    /// `room` for, and of one account [`WEBHOOK_ACCOUNT_TURNS`] and
+    /// [`WEBHOOK_ACCOUNT_FAILING_TURNS`] at once, whoever has them.
+    ///
+    /// [`WEBHOOK_ACCOUNT_TURNS`]: meishi_contacts::limits::WEBHOOK_ACCOUNT_TURNS
+    /// [`WEBHOOK_ACCOUNT_FAILING_TURNS`]: meishi_contacts::limits::WEBHOOK_ACCOUNT_FAILING_TURNS
     async fn lease_webhooks(
         &self,
         owner: &str,
         now: UnixMillis,
         until: UnixMillis,
-        limit: usize,
+        room: LeaseRoom,
     ) -> Result<Vec<LeasedWebhook>, StoreError>;
 
     /// Gives a lease back. The webhook has something to do again when its next delivery is due, and

@@ -9,8 +9,12 @@ macro_rules! webhook_columns {
 }
 
 macro_rules! delivery_columns {
-    () => {
-        "seq, id, kind, contact_id, payload, state, attempts, tries, created_at, next_at, settled_at"
+    ($payload:literal) => {
+        concat!(
+            "seq, id, kind, contact_id, ",
+            $payload,
+            ", state, attempts, tries, created_at, next_at, settled_at"
+        )
     };
 }
 

@@ -1,19 +1,15 @@
 //! The headers of idempotency and of conditional requests, which many operations share: described
 //! here by rule, so that a new route has them too.
 
-use meishi_contacts::Version;
-use serde::Serialize;
+use meishi_contacts::{ContactId, Version};
 use serde_json::json;
-use utoipa::{
-    ToSchema,
-    openapi::{
-        HeaderBuilder, ObjectBuilder, RefOr, Required, Response, ResponseBuilder, Schema, Type,
-        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-        schema::AnyOfBuilder,
-    },
+use utoipa::openapi::{
+    HeaderBuilder, ObjectBuilder, RefOr, Required, Response, ResponseBuilder, Schema, Type,
+    path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+    schema::AnyOfBuilder,
 };
 
-use super::error_response;
+use super::complete::error_response;
 use crate::ApiError;
 
 /// Where the routes of one contact are: what writes there takes `If-Match`.
@@ -28,23 +24,6 @@ const READ_ONLY: [&str; 2] = ["lookUpContacts", "filterContacts"];
 
 const TAG: &str = "\"3.9f86d081884c7d65\"";
 
-/// A contact that has changed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VersionMismatch {
-    /// What is wrong, for people.
-    #[schema(example = "The contact has changed; its version is 4")]
-    error: String,
-    /// The version that the contact has.
-    #[schema(example = 4)]
-    current_version: i64,
-    /// What is wrong, for programs.
-    #[schema(example = "version_mismatch")]
-    code: String,
-    /// The request, as `X-Request-Id` names it.
-    #[schema(example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
-    request_id: String,
-}
-
 /// Adds what an operation has of them.
 pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
@@ -52,7 +31,8 @@ pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
         add_idempotency(operation);
         if path.starts_with(CONTACT) {
             parameter(operation, "If-Match", IF_MATCH_TEXT, r#"^(\*|"[!#-~]*")$"#, TAG);
-            let stale = ApiError::VersionMismatch { current: Version(4) };
+            let stale =
+                ApiError::VersionMismatch { contact: ContactId(2_219_259), current: Version(4) };
             let text = "The contact has none of the versions of `If-Match`";
             let response = error_response(&stale, "VersionMismatch", text);
             operation.responses.responses.insert("412".into(), response.into());

@@ -1,13 +1,15 @@
 //! Our own form: type, time and data, as Standard Webhooks recommends; the contact as the API shows
 //! it, and what changed as the event has it.
 
-use meishi_contacts::{Actor, FieldChange};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Notice, What, bytes};
-use crate::api::{livedesk::contacts::view::ContactView, rfc3339};
+use crate::api::{
+    feed::event::{ActorView, EventChange},
+    livedesk::contacts::view::ContactView,
+    rfc3339,
+};
 
 /// What happened to a contact.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,46 +43,12 @@ struct ContactData<'a> {
     contact: ContactView<'a>,
     /// What changed, in the order of the contact's members; only of an update.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<Change<'static>>, required = false)]
-    changes: Option<Vec<Change<'a>>>,
+    #[schema(value_type = Vec<EventChange<'static>>, required = false)]
+    changes: Option<Vec<EventChange<'a>>>,
     actor: ActorView,
     /// The request that did it, as `X-Request-Id` names it.
     #[schema(value_type = String, example = "3f0d7c62-9d35-4c6b-8c64-0a3b1f0c5d11")]
     request_id: &'a str,
-}
-
-/// The change of one field, or of one member of a map.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookChange)]
-struct Change<'a> {
-    /// The field.
-    #[schema(value_type = String, example = "custom_attributes")]
-    field: &'static str,
-    /// The member, where the field is one of the two maps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false, example = "vip_level")]
-    key: Option<&'a str>,
-    /// What it was; absent when the member was not there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Value, required = false, example = "gold")]
-    before: Option<&'a Value>,
-    /// What it is; absent when the member is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Value, required = false, example = "platinum")]
-    after: Option<&'a Value>,
-}
-
-/// Who did it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookActor)]
-struct ActorView {
-    /// `key` for a caller with an API key, `system` for the operator.
-    #[schema(value_type = String, pattern = "^(key|system)$", example = "key")]
-    kind: &'static str,
-    /// The key's number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = i64, required = false, example = 3)]
-    id: Option<i64>,
 }
 
 /// A contact was erased, and with it what was known of it.
@@ -126,13 +94,13 @@ struct ErasedContact {
 pub(super) fn render(notice: &Notice<'_>) -> Vec<u8> {
     let (kind, timestamp) = (notice.what.event().as_str(), rfc3339(notice.at));
     let (account_id, seq) = (notice.account.id.0, notice.seq.0);
-    let (actor, request_id) = (ActorView::new(notice.actor), notice.request_id);
+    let (actor, request_id) = (ActorView::from(notice.actor), notice.request_id);
     let (contact, changes) = match notice.what {
         What::Created(contact) | What::Deleted(contact) | What::Restored(contact) => {
             (contact, None)
         }
         What::Updated(contact, changes) => {
-            (contact, Some(changes.iter().map(Change::new).collect()))
+            (contact, Some(changes.iter().map(EventChange::from).collect()))
         }
         What::Erased(id) => {
             let contact = ErasedContact { id: id.0 };
@@ -143,24 +111,4 @@ pub(super) fn render(notice: &Notice<'_>) -> Vec<u8> {
     let contact = ContactView::alone(contact);
     let data = ContactData { account_id, seq, contact, changes, actor, request_id };
     bytes(&ContactMessage { kind, timestamp, data })
-}
-
-impl<'a> Change<'a> {
-    fn new(change: &'a FieldChange) -> Self {
-        Self {
-            field: change.field.as_str(),
-            key: change.key.as_deref(),
-            before: change.before.as_ref(),
-            after: change.after.as_ref(),
-        }
-    }
-}
-
-impl ActorView {
-    const fn new(actor: Actor) -> Self {
-        match actor {
-            Actor::Key(id) => Self { kind: "key", id: Some(id.0) },
-            Actor::System => Self { kind: "system", id: None },
-        }
-    }
 }

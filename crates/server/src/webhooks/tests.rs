@@ -101,7 +101,7 @@ fn our_own_form_is_these_very_bytes() {
         format!(
             concat!(
                 r#"{{"type":"contact.{}","timestamp":"2025-12-24T10:21:43.25Z","data":{{"#,
-                r#""account_id":7,"seq":17,"contact":{},{}"actor":{{"kind":"key","id":3}},"#,
+                r#""account_id":7,"seq":17,"contact":{},{}"actor":{{"type":"key","id":3}},"#,
                 r#""request_id":"request"}}}}"#,
             ),
             kind, CONTACT, changes
@@ -175,7 +175,7 @@ fn of_what_was_erased_only_the_number_is_told() {
         text_of(PayloadForm::Meishi, What::Erased(ContactId(12))),
         concat!(
             r#"{"type":"contact.erased","timestamp":"2025-12-24T10:21:43Z","data":{"#,
-            r#""account_id":7,"seq":18,"contact":{"id":12},"actor":{"kind":"system"},"#,
+            r#""account_id":7,"seq":18,"contact":{"id":12},"actor":{"type":"system"},"#,
             r#""request_id":"request"}}"#,
         )
     );

@@ -10,6 +10,10 @@
 //! After an attempt that failed a webhook rests for [`WEBHOOK_REST`], and while its last attempt
 //! failed it is tried with one message at a time: an endpoint in trouble gets a request a second,
 //! however many messages are due.
+//!
+//! What hangs holds its turn for seconds. So failing webhooks have a few turns of their own, an
+//! account has no more than its share of either kind, and who was served longest ago comes first: no
+//! account's dead endpoints keep others waiting.
 
 mod attempt;
 mod fan_out;
@@ -24,11 +28,11 @@ use std::{
 use meishi_contacts::{
     AccountId, UnixMillis,
     limits::{
-        DRAIN_TIMEOUT, WEBHOOK_LEASE, WEBHOOK_PAUSE, WEBHOOK_POLL, WEBHOOK_REST, WEBHOOK_RESTS,
-        WEBHOOK_TURNS,
+        DRAIN_TIMEOUT, WEBHOOK_FAILING_TURNS, WEBHOOK_LEASE, WEBHOOK_PAUSE, WEBHOOK_POLL,
+        WEBHOOK_REST, WEBHOOK_RESTS, WEBHOOK_TURNS,
     },
 };
-use meishi_store::{Account, Lease, LeasedWebhook, StoreError};
+use meishi_store::{Account, Lease, LeaseRoom, LeasedWebhook, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -47,6 +51,7 @@ struct Parts {
     /// Accounts that have webhooks, which are not renamed.
     accounts: Mutex<HashMap<AccountId, Account>>,
     turns: Arc<Semaphore>,
+    failing_turns: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -54,8 +59,9 @@ impl Worker {
     /// One that works for this server.
     pub fn new(app: App) -> Self {
         let turns = Arc::new(Semaphore::new(WEBHOOK_TURNS));
+        let failing_turns = Arc::new(Semaphore::new(WEBHOOK_FAILING_TURNS));
         let (stopping, _) = watch::channel(false);
-        Self(Arc::new(Parts { app, accounts: Mutex::default(), turns, stopping }))
+        Self(Arc::new(Parts { app, accounts: Mutex::default(), turns, failing_turns, stopping }))
     }
 
     /// Works until `stop` comes. Then no request is begun any more; those in flight may finish, and
@@ -92,10 +98,11 @@ impl Worker {
         }
     }
 
-    /// One turn of each webhook that has something to do now, to its end; answers how many turns
-    /// there were. What [`run`](Self::run) does all the time, for whoever wants to wait for it.
+    /// One turn of each webhook that has something to do now, as far as there are turns, to their
+    /// end; answers how many there were. What [`run`](Self::run) does all the time, for whoever wants to wait for it.
     pub async fn step(&self) -> Result<usize, StoreError> {
-        let leased = self.lease(WEBHOOK_TURNS).await?;
+        let room = LeaseRoom { well: WEBHOOK_TURNS, failing: WEBHOOK_FAILING_TURNS };
+        let leased = self.lease(room).await?;
         let turns = leased.into_iter().map(|(lease, leased)| async move {
             self.turn(&lease, leased).await;
             self.release(&lease).await;
@@ -108,12 +115,15 @@ impl Worker {
         while let Some(ended) = turns.try_join_next() {
             note(ended);
         }
-        let room = (WEBHOOK_TURNS + WEBHOOK_RESTS).saturating_sub(turns.len());
-        let limit = self.0.turns.available_permits().min(room);
-        if limit == 0 {
+        let all = WEBHOOK_TURNS + WEBHOOK_FAILING_TURNS + WEBHOOK_RESTS;
+        let left = all.saturating_sub(turns.len());
+        let well = self.0.turns.available_permits().min(left);
+        let failing = self.0.failing_turns.available_permits().min(left - well);
+        let room = LeaseRoom { well, failing };
+        if room.is_none() {
             return;
         }
-        let leased = match self.lease(limit).await {
+        let leased = match self.lease(room).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(%error, "the store does not tell which webhooks have something to do");
@@ -121,7 +131,9 @@ impl Worker {
             }
         };
         for (lease, leased) in leased {
-            let permit = Arc::clone(&self.0.turns).acquire_owned().await.ok();
+            let is_failing = leased.stored.webhook.failing_since.is_some();
+            let of = if is_failing { &self.0.failing_turns } else { &self.0.turns };
+            let permit = Arc::clone(of).acquire_owned().await.ok();
             turns.spawn(self.clone().turn_and_rest(lease, leased, permit));
         }
     }
@@ -147,13 +159,13 @@ impl Worker {
 
     /// Leases webhooks that have something to do. Each call is an owner of its own, so that it gets
     /// none of those that other turns of this server are at.
-    async fn lease(&self, limit: usize) -> Result<Vec<(Lease, LeasedWebhook)>, StoreError> {
+    async fn lease(&self, room: LeaseRoom) -> Result<Vec<(Lease, LeasedWebhook)>, StoreError> {
         let app = &self.0.app;
         let owner = app.rng.seed().uuid("webhook lease", 0).to_string();
         let now = app.clock.now();
         let time = i64::try_from(WEBHOOK_LEASE.as_millis()).unwrap_or(i64::MAX);
         let until = UnixMillis(now.0.saturating_add(time));
-        let leased = app.store.lease_webhooks(&owner, now, until, limit).await?;
+        let leased = app.store.lease_webhooks(&owner, now, until, room).await?;
         let with_lease = |leased: LeasedWebhook| {
             let (account, webhook) = (leased.stored.account, leased.stored.webhook.id);
             (Lease { account, webhook, owner: owner.clone() }, leased)

@@ -1,6 +1,6 @@
 //! `POST …/contacts/batch`: many writes in one call.
 
-use meishi_contacts::limits::{BATCH_BYTES, BATCH_CHANGES, BODY_BYTES};
+use meishi_contacts::limits::{BATCH_BYTES, BATCH_CHANGES, BODY_BYTES, OUTCOME_BYTES};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -252,4 +252,27 @@ async fn a_batch_reaches_nothing_of_another_account() {
     assert_eq!(statuses(&answer), [404, 404, 422]);
     assert!(!answer.text.contains("conflicts"), "{}", answer.text);
     assert_eq!((bert.get(contact(id)).await.ok().text, other.events().await), before);
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_to_too_much_is_refused_and_nothing_of_it_is_done() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let filler = "x".repeat(60_000);
+    let id = anna.contact(json!({ "custom_attributes": { "filler": filler } })).await;
+    let events = app.events().await;
+    let operations = |count: usize| {
+        let update = |number: usize| json!({ "op": "update", "id": id, "contact": { "name": number.to_string() } });
+        json!({ "operations": (0..count).map(update).collect::<Vec<_>>() })
+    };
+    let send = async |count: usize| {
+        let call = anna.call("POST", BATCH).header("idempotency-key", "k");
+        call.json(&operations(count)).send().await
+    };
+    let answer = send(OUTCOME_BYTES / filler.len() + 1).await;
+    assert_eq!((answer.status, answer.code()), (422, "limit_exceeded"), "{}", answer.text);
+    assert!(answer.text.contains(&OUTCOME_BYTES.to_string()), "{}", answer.text);
+    assert_eq!(app.events().await, events);
+    // The key was not used up.
+    assert_eq!(statuses(&send(3).await.ok()), [200; 3]);
 }

@@ -342,18 +342,33 @@ async fn a_call_that_waits_in_vain_has_an_empty_page() {
 #[derive(Default)]
 struct Copy {
     contacts: BTreeMap<i64, Value>,
+    /// By which each contact's links are shown.
+    inboxes: BTreeMap<i64, Value>,
     after: i64,
 }
 
+/// Whole cards.
+const WHOLE: &str = "include=labels,first_name,last_name";
+
 impl Copy {
-    /// Remembers the feed's end, then reads all contacts by id, page by page, while others write.
+    /// Remembers the feed's end, then reads all channels, and all contacts by id, page by page, while
+    /// others write.
     async fn begin(client: &Client) -> Self {
         let mut copy = Self { after: head(client).await, ..Self::default() };
+        for inbox in client.get(INBOXES).await.ok().payload().as_array().unwrap() {
+            copy.inboxes.insert(inbox["id"].as_i64().unwrap(), channel(inbox));
+        }
         let mut cursor = json!("");
         while let Some(at) = cursor.as_str() {
-            let page = client.get(format!("{CONTACTS}?sort=id&limit=5&cursor={at}")).await.ok();
+            let path = format!("{CONTACTS}?sort=id&limit=5&{WHOLE}&cursor={at}");
+            let page = client.get(path).await.ok();
             for contact in page.payload().as_array().unwrap() {
-                copy.contacts.insert(contact["id"].as_i64().unwrap(), bare(contact));
+                let mut contact = contact.clone();
+                for link in contact["contact_inboxes"].as_array_mut().unwrap() {
+                    let id = link["inbox"]["id"].clone();
+                    *link = json!({ "inbox_id": id, "source_id": link["source_id"] });
+                }
+                copy.contacts.insert(contact["id"].as_i64().unwrap(), contact);
             }
             cursor = page.json["meta"]["next_cursor"].clone();
             // Others write meanwhile, one processor or not.
@@ -374,69 +389,127 @@ impl Copy {
     }
 
     fn apply(&mut self, event: &Value) {
-        let Some(id) = event["contact_id"].as_i64() else { return };
+        let id = event["contact_id"].as_i64().unwrap_or_default();
+        let inbox_id = event["inbox_id"].as_i64().unwrap_or_default();
         match event["type"].as_str().unwrap() {
             "contact.created" | "contact.restored" => {
-                self.contacts.insert(id, bare(&event["contact"]));
+                let mut contact = event["contact"].clone();
+                contact["contact_inboxes"] = event["contact_inboxes"].clone();
+                self.contacts.insert(id, contact);
             }
             "contact.updated" => {
                 // Gone when the contacts were read: its deletion is yet to come.
                 let Some(contact) = self.contacts.get_mut(&id) else { return };
                 for change in event["changes"].as_array().unwrap() {
-                    let field = change["field"].as_str().unwrap();
-                    if contact.get(field).is_none() {
-                        continue;
-                    }
-                    match change["key"].as_str() {
-                        None => contact[field] = change["after"].clone(),
-                        Some(key) => match change.get("after") {
-                            Some(after) => contact[field][key] = after.clone(),
-                            None => drop(contact[field].as_object_mut().unwrap().remove(key)),
-                        },
-                    }
+                    set(contact, change);
                 }
             }
-            "contact.deleted" => drop(self.contacts.remove(&id)),
+            "contact.deleted" | "contact.erased" => drop(self.contacts.remove(&id)),
+            "inbox.created" => drop(self.inboxes.insert(inbox_id, channel(&event["inbox"]))),
+            "inbox.updated" => {
+                let Some(inbox) = self.inboxes.get_mut(&inbox_id) else { return };
+                for change in event["changes"].as_array().unwrap() {
+                    set(inbox, change);
+                }
+            }
+            "inbox.deleted" => {
+                self.inboxes.remove(&inbox_id);
+                for contact in self.contacts.values_mut() {
+                    let links = contact["contact_inboxes"].as_array_mut().unwrap();
+                    links.retain(|link| link["inbox_id"] != inbox_id);
+                }
+            }
+            "label.created" => {}
             other => panic!("{other}"),
         }
     }
+
+    /// The contacts as a list shows them.
+    fn shown(&self) -> BTreeMap<i64, Value> {
+        let mut contacts = self.contacts.clone();
+        for contact in contacts.values_mut() {
+            for link in contact["contact_inboxes"].as_array_mut().unwrap() {
+                let inbox = &self.inboxes[&link["inbox_id"].as_i64().unwrap()];
+                *link = json!({ "source_id": link["source_id"], "inbox": inbox });
+            }
+        }
+        contacts
+    }
 }
 
-/// What of a contact the test compares.
-fn bare(contact: &Value) -> Value {
-    let names = ["id", "name", "email", "custom_attributes"];
-    names.into_iter().map(|name| (name.to_owned(), contact[name].clone())).collect()
+/// Sets a field, or a member of a map, to what it became.
+fn set(card: &mut Value, change: &Value) {
+    let field = change["field"].as_str().unwrap();
+    match (change["key"].as_str(), change.get("after")) {
+        // A contact on which nothing happened yet does not show it.
+        (None, Some(Value::Null)) if field == "last_activity_at" => {
+            card.as_object_mut().unwrap().shift_remove(field);
+        }
+        (None, after) => card[field] = after.unwrap().clone(),
+        (Some(key), Some(after)) => card[field][key] = after.clone(),
+        (Some(key), None) => drop(card[field].as_object_mut().unwrap().shift_remove(key)),
+    }
+}
+
+/// A channel as contacts show it.
+fn channel(inbox: &Value) -> Value {
+    let names = ["id", "name", "channel_type"];
+    names.into_iter().map(|name| (name.to_owned(), inbox[name].clone())).collect()
 }
 
 #[tokio::test]
 async fn a_snapshot_and_the_changes_after_it_make_a_true_copy_while_others_write() {
     let app = TestApp::start().await;
     let anna = app.administrator().await;
+    for id in [7, 8, 9] {
+        anna.post(INBOXES, json!({ "id": id, "name": format!("early {id}") })).await.ok();
+    }
     for number in 0..30 {
-        anna.contact(json!({ "name": format!("early {number}") })).await;
+        let inbox = [app.inbox, 7, 8, 9][number % 4];
+        anna.contact(json!({ "name": format!("early {number}"), "inbox_id": inbox })).await;
     }
     let writers = (0..4_i64).map(|writer| {
-        let anna = anna.clone();
+        let (anna, inbox) = (anna.clone(), app.inbox);
         tokio::spawn(async move {
             for step in 0..40 {
                 let id = (writer * 17 + step * 7) % 40 + 1;
-                let fields = match step % 4 {
-                    0 => {
-                        anna.contact(json!({ "name": format!("{writer} {step}") })).await;
+                let text = format!("{writer} {step}");
+                let fields = match step % 8 {
+                    0 | 4 => {
+                        let fields = json!({ "name": text, "inbox_id": inbox });
+                        anna.contact(fields).await;
                         continue;
                     }
-                    1 => {
-                        json!({ "name": format!("{writer} {step}"), "email": format!("{id}@x.y") })
-                    }
+                    1 => json!({ "first_name": text, "last_name": "x", "email": format!("{id}@x.y") }),
                     2 => {
                         json!({ "custom_attributes": { format!("k{}", id % 3): step, "gone": 1 } })
                     }
-                    _ if step % 8 == 3 => {
+                    3 => {
                         // Someone else may have been faster.
                         anna.delete(contact(id)).await;
                         continue;
                     }
-                    _ => json!({ "email": null, "custom_attributes": { "gone": null } }),
+                    5 => {
+                        let labels = json!({ "labels": ["vip", format!("l{step}")] });
+                        anna.post(format!("{}/labels", contact(id)), labels).await;
+                        continue;
+                    }
+                    6 => json!({
+                        "last_activity_at": 1_700_000_000 + step, "blocked": step % 3 == 0,
+                        "additional_attributes": { "city": text }, "availability_status": "online",
+                    }),
+                    _ if writer == 0 => {
+                        let path = format!("{INBOXES}/{}", 7 + step % 3);
+                        anna.patch(&path, json!({ "name": text })).await;
+                        if step > 20 {
+                            anna.delete(format!("{path}?force=true")).await;
+                        }
+                        continue;
+                    }
+                    _ => json!({
+                        "email": null, "last_activity_at": null, "last_name": null,
+                        "custom_attributes": { "gone": null }, "thumbnail": format!("https://{step}"),
+                    }),
                 };
                 anna.patch(contact(id), fields).await;
             }
@@ -455,11 +528,15 @@ async fn a_snapshot_and_the_changes_after_it_make_a_true_copy_while_others_write
 
     let mut truth = BTreeMap::new();
     for page in 1..=2 {
-        let answer = anna.get(format!("{CONTACTS}?page_size=100&page={page}")).await.ok();
-        for contact in answer.payload().as_array().unwrap() {
-            truth.insert(contact["id"].as_i64().unwrap(), bare(contact));
+        let path = format!("{CONTACTS}?page_size=100&page={page}&{WHOLE}");
+        for contact in anna.get(path).await.ok().payload().as_array().unwrap() {
+            truth.insert(contact["id"].as_i64().unwrap(), contact.clone());
         }
     }
     assert!(truth.len() > 40);
-    assert_eq!(copy.contacts, truth);
+    let has = |what: fn(&Value) -> bool| truth.values().any(what);
+    assert!(has(|contact| contact["contact_inboxes"] == json!([])), "a channel went");
+    assert!(has(|contact| contact["labels"] != json!([])));
+    assert!(has(|contact| contact["first_name"] != Value::Null));
+    assert_eq!(copy.shown(), truth);
 }

@@ -209,7 +209,10 @@ async fn a_write_on_the_condition_of_a_version_is_made_of_that_version_only() {
     ] {
         let stale = patch(&condition, "x").await;
         assert_eq!((stale.status, stale.code()), (412, "version_mismatch"), "{condition}");
-        assert_eq!(stale.members(), ["error", "current_version", "code", "request_id"]);
+        assert_eq!(
+            stale.members(),
+            ["error", "contact_id", "current_version", "code", "request_id"]
+        );
         assert_eq!(stale.json["current_version"], 2);
     }
     assert_eq!(app.events().await, before);
@@ -318,6 +321,63 @@ async fn what_is_no_list_of_tags_is_told(#[case] value: &str) {
 }
 
 #[tokio::test]
+async fn an_earlier_state_has_a_tag_of_its_own() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let id = anna.contact(json!({ "name": "Anna" })).await;
+    let then = format!("{}?as_of={}", contact(id), app.events().await);
+    let first = anna.get(&then).await.ok();
+    assert!(etag(&first).starts_with("\"1."), "{}", etag(&first));
+    anna.patch(contact(id), json!({ "name": "Hanna" })).await.ok();
+    let again = get(&anna, &then, etag(&first)).await;
+    assert_eq!((again.status, etag(&again)), (304, etag(&first)));
+    // It is one of what was: a write that expects it comes too late.
+    let body = json!({ "name": "Johanna" });
+    let stale = send(&anna, "PATCH", &contact(id), ("if-match", etag(&first)), &body).await;
+    assert_eq!((stale.status, stale.code()), (412, "version_mismatch"));
+    assert_eq!(stale.json["contact_id"], id);
+}
+
+#[tokio::test]
+async fn what_else_is_shown_is_in_the_tag() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let id = anna.contact(json!({ "first_name": "Zoë", "last_name": "Müller" })).await;
+    let labels = json!({ "labels": ["vip"] });
+    anna.post(format!("{}/labels", contact(id)), labels).await.ok();
+    let bare = anna.get(contact(id)).await.ok();
+    let whole = format!("{}?include=labels,first_name,last_name", contact(id));
+    let shown = anna.get(&whole).await.ok();
+    let mut expected = bare.payload().clone();
+    for name in ["first_name", "last_name", "labels"] {
+        assert_eq!(bare.payload().get(name), None);
+    }
+    expected["first_name"] = json!("Zoë");
+    expected["last_name"] = json!("Müller");
+    expected["labels"] = json!(["vip"]);
+    assert_eq!(shown.payload(), &expected);
+    assert_ne!(etag(&shown), etag(&bare));
+    assert_eq!(get(&anna, &whole, etag(&shown)).await.status, 304);
+    assert_eq!(get(&anna, &whole, etag(&bare)).await.status, 200);
+    // What it does not know it passes over.
+    let unknown = anna.get(format!("{}?include=notes,,Labels", contact(id))).await.ok();
+    assert_eq!((etag(&unknown), &unknown.text), (etag(&bare), &bare.text));
+    // Lists, look-ups and earlier states show the same.
+    let listed =
+        anna.get(format!("{CONTACTS}?include[]=labels&include=first_name,last_name")).await;
+    assert_eq!(listed.ok().payload()[0], expected);
+    let keys = json!({ "keys": [{ "id": id }] });
+    let path = format!("{CONTACTS}/lookup?include=last_name,first_name,labels");
+    assert_eq!(anna.post(path, keys).await.ok().payload()[0]["contact"], expected);
+    let then = anna.get(format!("{whole}&as_of={}", app.events().await)).await.ok();
+    expected.as_object_mut().unwrap().shift_remove("contact_inboxes");
+    assert_eq!(then.payload(), &expected);
+    let nameless = anna.contact(json!({})).await;
+    let shown = anna.get(format!("{}?include=last_name", contact(nameless))).await.ok();
+    assert_eq!(shown.payload().get("last_name"), Some(&Value::Null));
+}
+
+#[tokio::test]
 async fn a_condition_that_is_told_again_is_the_one_of_then() {
     let app = TestApp::start().await;
     let anna = app.administrator().await;
@@ -332,6 +392,9 @@ async fn a_condition_that_is_told_again_is_the_one_of_then() {
     let again = delete("a", "\"2\"").await;
     assert_eq!((again.status, &again.json["current_version"]), (412, &json!(1)));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    // Another condition is another request.
+    let mended = delete("a", "\"1\"").await;
+    assert_eq!((mended.status, mended.code()), (422, "idempotency_mismatch"));
     delete("b", "\"2\"").await.ok();
     delete("b", "\"2\"").await.ok();
     assert_eq!(delete("c", "\"2\"").await.status, 404);

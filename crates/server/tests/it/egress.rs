@@ -11,7 +11,10 @@ use std::{
 
 use axum::{body::Bytes, http::HeaderMap};
 use futures::future::BoxFuture;
-use meishi_contacts::limits::{EGRESS_BODY_BYTES, EGRESS_HEAD_BYTES, EGRESS_KEPT_BYTES};
+use meishi_contacts::{
+    AccountId,
+    limits::{EGRESS_BODY_BYTES, EGRESS_HEAD_BYTES, EGRESS_KEPT_BYTES},
+};
 use meishi_server::egress::{Answer, Egress, EgressError, EgressSettings, Lookup, Target};
 use tokio::{io::AsyncWriteExt as _, sync::oneshot};
 
@@ -25,7 +28,7 @@ struct Names {
 }
 
 impl Lookup for Names {
-    fn addresses(&self, name: String) -> BoxFuture<'_, io::Result<Vec<IpAddr>>> {
+    fn addresses(&self, _: AccountId, name: String) -> BoxFuture<'_, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             self.asked.lock().unwrap().push(name.clone());
             if name == "never.example" {
@@ -56,7 +59,7 @@ fn egress() -> Egress {
 
 async fn post(egress: &Egress, url: &str) -> Result<Answer, EgressError> {
     let target = Target::parse(url).unwrap();
-    egress.post(&target, HeaderMap::new(), Bytes::from_static(b"{}")).await
+    egress.post(AccountId(1), &target, HeaderMap::new(), Bytes::from_static(b"{}")).await
 }
 
 fn code(result: &Result<Answer, EgressError>) -> &'static str {
@@ -83,7 +86,7 @@ async fn a_post_arrives_as_it_was_given() {
     .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
     .collect();
     let body = r#"{"name": "Zoë"}"#;
-    let answer = egress().post(&target, headers, Bytes::from(body)).await.unwrap();
+    let answer = egress().post(AccountId(1), &target, headers, Bytes::from(body)).await.unwrap();
     let expected = Answer {
         address: endpoint.address,
         status: 503,

@@ -149,3 +149,21 @@ async fn what_never_was_and_what_is_anothers_is_not_found() {
     assert_eq!(erase(&bert, 999).await.status, 404);
     assert_eq!((bert.get(contact(id)).await.ok().text, other.events().await), before);
 }
+
+#[tokio::test]
+async fn a_version_that_is_expected_is_that_of_a_contact_that_is_there() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let id = person(&anna).await;
+    let expecting = async |version: &str| {
+        let call = anna.call("POST", format!("{}/erase", contact(id)));
+        call.header("if-match", version).send().await
+    };
+    assert_eq!(expecting("\"1\"").await.status, 412);
+    anna.delete(contact(id)).await.ok();
+    let events = app.events().await;
+    assert_eq!(expecting("\"3\"").await.status, 404);
+    assert_eq!(app.events().await, events);
+    erase(&anna, id).await.ok();
+    assert_eq!(expecting("\"3\"").await.status, 404);
+}

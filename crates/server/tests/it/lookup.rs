@@ -1,6 +1,9 @@
 //! `POST …/contacts/lookup`: many contacts by number or address.
 
-use meishi_contacts::{Role, limits::LOOKUP_KEYS};
+use meishi_contacts::{
+    Role,
+    limits::{LOOKUP_BYTES, LOOKUP_KEYS},
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -105,6 +108,21 @@ async fn a_thousand_keys_are_taken_and_no_more() {
     }
     let answer = anna.post(LOOKUP, keys(LOOKUP_KEYS + 1)).await;
     assert_eq!((answer.status, answer.code()), (422, "limit_exceeded"));
+}
+
+#[tokio::test]
+async fn an_answer_has_only_so_many_bytes_however_few_contacts_it_shows() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let filler = "x".repeat(60_000);
+    let id = anna.contact(json!({ "custom_attributes": { "filler": filler } })).await;
+    let keys = |count: usize| json!({ "keys": vec![json!({ "id": id }); count] });
+    let most = LOOKUP_BYTES / (filler.len() + 1000);
+    let answer = anna.post(LOOKUP, keys(most)).await.ok();
+    assert_eq!(answer.count(), most as u64);
+    let answer = anna.post(LOOKUP, keys(LOOKUP_BYTES / filler.len() + 1)).await;
+    assert_eq!((answer.status, answer.code()), (422, "limit_exceeded"), "{}", answer.text);
+    assert!(answer.text.contains(&LOOKUP_BYTES.to_string()), "{}", answer.text);
 }
 
 #[tokio::test]

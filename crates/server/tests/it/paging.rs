@@ -251,6 +251,24 @@ async fn a_cursor_of_another_database_has_expired() {
 }
 
 #[tokio::test]
+async fn a_restore_under_a_running_server_makes_the_cursors_before_it_invalid() {
+    let (app, anna) = crowd(3).await;
+    let listed = anna.get(format!("{CONTACTS}?limit=1")).await.ok();
+    let id = listed.payload()[0]["id"].as_i64().unwrap();
+    anna.patch(contact(id), json!({ "name": "new" })).await.ok();
+    let history = format!("{}/history?limit=1", contact(id));
+    let read = anna.get(&history).await.ok();
+    let cursor = next(&read).unwrap();
+    app.raise_epoch().await;
+    for path in [link(&listed).unwrap().to_owned(), format!("{history}&cursor={cursor}")] {
+        let answer = anna.get(&path).await;
+        assert_eq!((answer.status, answer.code()), (410, "cursor_expired"), "{path}");
+    }
+    let listed = anna.get(format!("{CONTACTS}?limit=1")).await.ok();
+    anna.get(link(&listed).unwrap()).await.ok();
+}
+
+#[tokio::test]
 async fn a_changed_cursor_is_malformed_wherever_it_was_changed() {
     let (_app, anna) = crowd(3).await;
     let answer = anna.get(format!("{CONTACTS}?limit=1&sort=name")).await.ok();

@@ -342,7 +342,7 @@ fn no_place_in_the_feed_is_a_servers_fault() {
             told.set(told.get() + u32::from(answer.status == 200));
             let answer = scene.runtime.block_on(scene.anna.get(format!("{EVENTS}?{query}")));
             prop_assert!(matches!(answer.status, 200 | 400), "{}", answer.text);
-            prop_assert!(answer.status == 400 || answer.text.starts_with("event: hello"));
+            prop_assert!(answer.status == 400 || answer.text.contains("event: hello"));
             Ok(())
         })
         .unwrap();

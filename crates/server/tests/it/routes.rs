@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meishi_contacts::{Seq, WebhookId};
 use meishi_server::router;
-use meishi_store::{Lease, NewDelivery};
+use meishi_store::{Lease, LeaseRoom, NewDelivery};
 use serde_json::{Value, json};
 
 use crate::{
@@ -97,7 +97,8 @@ async fn deliver(administrator: &Client, webhook: i64, contact: i64) -> i64 {
     let (app, account) = &administrator.tenant;
     let (store, now) = (&app.store, app.clock.now());
     // Whoever asks next may have it: the lease is over when it begins.
-    let leased = store.lease_webhooks("subjects", now, now, 1000).await.unwrap();
+    let leased =
+        store.lease_webhooks("subjects", now, now, LeaseRoom::of_each(1000)).await.unwrap();
     let leased = leased.into_iter().map(|leased| leased.stored);
     let stored = leased.filter(|stored| stored.account == *account);
     let stored = stored.into_iter().find(|stored| stored.webhook.id.0 == webhook).unwrap();

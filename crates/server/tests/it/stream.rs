@@ -97,7 +97,7 @@ async fn a_stream_says_hello_and_then_what_happens_without_anything_of_a_person(
     let hello = stream.expect("hello").await;
     let database = app.app.store.database().await.unwrap();
     let standing = json!({ "database": database.id, "epoch": database.epoch, "last_seq": last });
-    assert_eq!((hello.id, hello.data), (None, standing));
+    assert_eq!((hello.id, hello.data), (Some(last), standing));
 
     let id = anna.contact(json!({ "name": "Anna", "email": "anna@acme.inc" })).await;
     let created = stream.expect("contact.created").await;
@@ -148,6 +148,27 @@ async fn a_stream_goes_on_after_the_event_that_its_reader_knows() {
 }
 
 #[tokio::test]
+async fn a_reader_that_was_cut_off_after_the_hello_misses_nothing() {
+    let app = TestApp::start().await;
+    let anna = app.administrator().await;
+    let (last, mut known) = (app.events().await, None);
+    for query in ["", "?after=1"] {
+        let mut stream = Stream::open(&anna, query, known).await;
+        // A browser keeps the last id that it read, and sends it from then on.
+        known = stream.expect("hello").await.id;
+        assert_eq!(known, Some(if query.is_empty() { last } else { last + 1 }));
+        drop(stream);
+        anna.contact(json!({})).await;
+        let mut stream = Stream::open(&anna, query, known).await;
+        assert_eq!(stream.expect("hello").await.id, known);
+        known = stream.expect("contact.created").await.id;
+        assert_eq!(known, Some(app.events().await));
+    }
+    let mut stream = Stream::open(&anna, "?after=1", None).await;
+    assert_eq!(stream.expect("hello").await.id, Some(1));
+}
+
+#[tokio::test]
 async fn a_gap_or_another_epoch_is_told_and_the_stream_goes_on_from_the_end() {
     let app = TestApp::start().await;
     let anna = app.administrator().await;
@@ -157,6 +178,7 @@ async fn a_gap_or_another_epoch_is_told_and_the_stream_goes_on_from_the_end() {
         let last = app.events().await;
         let mut stream = Stream::open(&anna, query, header).await;
         let hello = stream.expect("hello").await;
+        assert_eq!(hello.id, None, "who sees only that much asks for the same place again");
         let resync = stream.expect("resync").await;
         assert_eq!(resync.id, Some(last));
         assert_eq!(resync.data, hello.data);

@@ -178,6 +178,7 @@ async fn with_if_none_match_it_only_creates() {
     let answer = put("U1").await;
     assert_eq!((answer.status, answer.code()), (412, "version_mismatch"));
     assert_eq!(answer.json["current_version"], app.version(id).await.0);
+    assert_eq!(answer.json["contact_id"], id);
     assert_eq!(anna.get(contact(id)).await.ok().payload()["name"], "Anna");
     assert_eq!(put("U2").await.ok().json["created"], true);
 }

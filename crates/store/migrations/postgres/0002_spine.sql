@@ -59,7 +59,8 @@ WHERE result -> 'Ok' -> 'ContactCreated' IS NOT NULL
   OR result -> 'Ok' -> 'ContactUpdated' IS NOT NULL;
 
 -- cursor: the last event that was looked at for the webhook. next_at: when it may be worked on
--- again. lease: the server that works on it, until lease_until.
+-- again. lease: the server that works on it, until lease_until. leased_at: when it last was.
+-- revive_from: from which event on pending deliveries are still to begin anew.
 CREATE TABLE webhooks (
   account_id bigint NOT NULL,
   id bigint NOT NULL,
@@ -78,6 +79,8 @@ CREATE TABLE webhooks (
   next_at bigint NOT NULL,
   lease text COLLATE "C",
   lease_until bigint NOT NULL,
+  leased_at bigint NOT NULL DEFAULT 0,
+  revive_from bigint,
   PRIMARY KEY (account_id, id)
 );
 
@@ -103,5 +106,6 @@ CREATE INDEX deliveries_due ON deliveries (account_id, webhook_id, next_at, seq)
   WHERE state = 'pending';
 CREATE INDEX deliveries_unsettled ON deliveries (account_id, webhook_id, contact_id, seq)
   WHERE state IN ('waiting', 'pending');
-CREATE INDEX deliveries_failed ON deliveries (account_id, webhook_id, seq)
-  WHERE state = 'failed';
+CREATE INDEX deliveries_state ON deliveries (account_id, webhook_id, state, seq);
+-- An erasure finds what was delivered of a contact.
+CREATE INDEX deliveries_contact ON deliveries (account_id, contact_id);

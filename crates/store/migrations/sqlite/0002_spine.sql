@@ -57,7 +57,8 @@ WHERE result.value -> '$.Ok.ContactCreated' IS NOT NULL
   OR result.value -> '$.Ok.ContactUpdated' IS NOT NULL;
 
 -- cursor: the last event that was looked at for the webhook. next_at: when it may be worked on
--- again. lease: the server that works on it, until lease_until.
+-- again. lease: the server that works on it, until lease_until. leased_at: when it last was.
+-- revive_from: from which event on pending deliveries are still to begin anew.
 CREATE TABLE webhooks (
   account_id INTEGER NOT NULL REFERENCES accounts (id),
   id INTEGER NOT NULL,
@@ -76,6 +77,8 @@ CREATE TABLE webhooks (
   next_at INTEGER NOT NULL,
   lease TEXT,
   lease_until INTEGER NOT NULL,
+  leased_at INTEGER NOT NULL DEFAULT 0,
+  revive_from INTEGER,
   PRIMARY KEY (account_id, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -101,5 +104,6 @@ CREATE INDEX deliveries_due ON deliveries (account_id, webhook_id, next_at, seq)
   WHERE state = 'pending';
 CREATE INDEX deliveries_unsettled ON deliveries (account_id, webhook_id, contact_id, seq)
   WHERE state IN ('waiting', 'pending');
-CREATE INDEX deliveries_failed ON deliveries (account_id, webhook_id, seq)
-  WHERE state = 'failed';
+CREATE INDEX deliveries_state ON deliveries (account_id, webhook_id, state, seq);
+-- An erasure finds what was delivered of a contact.
+CREATE INDEX deliveries_contact ON deliveries (account_id, contact_id);

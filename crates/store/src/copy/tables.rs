@@ -267,6 +267,8 @@ pub(super) const TABLES: [Table; 16] = [
             ("next_at", Integer),
             ("lease", Text),
             ("lease_until", Integer),
+            ("leased_at", Integer),
+            ("revive_from", Integer),
         ],
         trace: Trace::Rows,
     },

@@ -105,7 +105,7 @@ pub(super) fn expect<'a>(step: &'a Step<'_>, id: ContactId) -> Result<&'a Contac
     let contact = &stored.contact;
     let current = contact.version;
     if step.cx.precondition.as_ref().is_some_and(|expected| !expected.allows(current)) {
-        return Err(ChangeError::Stale { current });
+        return Err(ChangeError::Stale { id, current });
     }
     Ok(contact)
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use meishi_contacts::{ContactId, EventBody};
 
-use super::{Ledger, OutcomeKey, Results, Step, Traces, contacts, writes::Erased};
-use crate::{Change, ChangeError, ErasureReceipt, Missing, Outcome};
+use super::{Ledger, OutcomeKey, Step, Traces, contacts, writes::Erased};
+use crate::{ChangeError, ErasureReceipt, Missing, Outcome};
 
 /// Erases a contact, be it there or deleted before. One that was erased before is as it is.
 pub(super) fn erase(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, ChangeError> {
     let is_there = step.ledger.contacts.get(&id).is_some();
-    if is_there {
+    // A contact that is gone has no version that could be expected.
+    if is_there || step.cx.precondition.is_some() {
         contacts::expect(step, id)?;
     }
     let ledger = &mut *step.ledger;
@@ -29,7 +30,7 @@ pub(super) fn erase(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, Chang
         links: 0,
         events: traces.events.len() + fresh.count(),
         outcomes: forget_outcomes(ledger, id, &traces.outcomes),
-        deliveries: traces.deliveries.len(),
+        deliveries: traces.deliveries,
     };
     // Of one that is there something is left even where retention took all its events away.
     if !is_there && receipt.events == 0 {
@@ -48,8 +49,8 @@ pub(super) fn erase(step: &mut Step<'_>, id: ContactId) -> Result<Outcome, Chang
         ledger.counters.resolved_contacts -= i64::from(stored.contact.is_resolved());
     }
     let fresh_events = ledger.events.len();
-    let Traces { events, deliveries, .. } = traces;
-    ledger.erased.push(Erased { id, events, deliveries, fresh_events });
+    let has_deliveries = traces.deliveries > 0;
+    ledger.erased.push(Erased { id, events: traces.events, has_deliveries, fresh_events });
     receipt.seq = step.record(EventBody::ContactErased { id });
     step.ledger.contacts.remove(id);
     step.ledger.deleted_contacts.put(id, receipt.seq);
@@ -72,39 +73,9 @@ fn forget_outcomes(ledger: &mut Ledger, id: ContactId, loaded: &BTreeSet<Outcome
     let mut forgotten = 0;
     for key in keys {
         let Some(mut kept) = ledger.outcomes.get(&key).cloned() else { continue };
-        forget(&mut kept.results, id);
-        let records = kept.results.iter().flatten().filter_map(Outcome::record);
-        kept.contacts = records.map(|record| record.contact.id).collect();
+        kept.forget(id);
         ledger.outcomes.put(key, kept);
         forgotten += 1;
     }
     forgotten
-}
-
-/// The results of a call as they may be kept: what it told of contacts that it erased later is not.
-pub(super) fn to_be_kept(changes: &[Change], results: &Results) -> Results {
-    let mut kept = results.clone();
-    for (change, result) in changes.iter().zip(results) {
-        if let (Change::EraseContact { id }, Ok(_)) = (change, result) {
-            forget(&mut kept, *id);
-        }
-    }
-    kept
-}
-
-/// Takes what tells of the contact out of results.
-fn forget(results: &mut Results, id: ContactId) {
-    for result in results {
-        let tells = match result {
-            Ok(outcome) => match outcome.record() {
-                Some(record) => record.contact.id == id,
-                // Whose they are is not kept with them.
-                None => matches!(outcome, Outcome::LabelsSet(_)),
-            },
-            Err(error) => matches!(error, ChangeError::RevertConflict { .. }),
-        };
-        if tells {
-            *result = Err(ChangeError::NotFound(Missing::Contact));
-        }
-    }
 }

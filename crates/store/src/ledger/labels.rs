@@ -19,7 +19,7 @@ pub(super) fn set(
         }
         contacts::save(step, &mut contact, changes);
     }
-    Ok(Outcome::LabelsSet(contact.labels))
+    Ok(Outcome::LabelsSet { id, labels: contact.labels })
 }
 
 /// Makes a label where there is none of the title.

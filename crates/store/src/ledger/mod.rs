@@ -14,7 +14,9 @@ mod erasure;
 mod inboxes;
 mod keys;
 mod labels;
+mod loading;
 mod needs;
+mod outcomes;
 mod revert;
 mod rows;
 mod upsert;
@@ -25,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
     AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
-    SourceId, StoredKey, StoredWebhook, UnixMillis, WebhookId,
-    limits::{BATCH_CHANGES, IDEMPOTENCY_TTL},
+    SourceId, StoredKey, StoredWebhook, WebhookId,
+    limits::{BATCH_CHANGES, OUTCOME_BYTES},
 };
 
 use self::rows::Rows;
@@ -34,13 +36,11 @@ pub(crate) use self::{
     accounts::{AccountRows, account_id},
     actor::{actor, actor_columns},
     needs::Needs,
+    outcomes::{KeptOutcome, OutcomeKey},
     webhooks::DeliveryRow,
     writes::{Erased, Writes},
 };
-use crate::{
-    Applied, Change, ChangeError, ContactInbox, Context, Idempotency, Missing, Outcome, Redelivery,
-    StoreError,
-};
+use crate::{Applied, Change, ChangeError, Context, Missing, Outcome, Redelivery, StoreError};
 
 /// One call of [`Store::apply`](crate::Store::apply).
 #[derive(Debug)]
@@ -79,30 +79,6 @@ pub(crate) type LinkKey = (InboxId, SourceId);
 
 /// What each change of a call came to.
 pub(crate) type Results = Vec<Result<Outcome, ChangeError>>;
-
-/// What an idempotency key names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OutcomeKey {
-    pub(crate) api_key_id: KeyId,
-    pub(crate) route: String,
-    pub(crate) key: String,
-}
-
-impl From<&Idempotency> for OutcomeKey {
-    fn from(key: &Idempotency) -> Self {
-        Self { api_key_id: key.api_key_id, route: key.route.clone(), key: key.key.clone() }
-    }
-}
-
-/// What a keyed call was, and what it came to.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KeptOutcome {
-    pub(crate) fingerprint: [u8; 32],
-    pub(crate) results: Results,
-    pub(crate) at: UnixMillis,
-    /// The contacts that it tells of; not loaded, only saved.
-    pub(crate) contacts: BTreeSet<ContactId>,
-}
 
 /// A contact with its place in the record.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,8 +143,8 @@ pub(crate) struct Traces {
     pub(crate) events: Vec<Seq>,
     /// Kept outcomes that tell of it.
     pub(crate) outcomes: BTreeSet<OutcomeKey>,
-    /// Deliveries of its events.
-    pub(crate) deliveries: Vec<(WebhookId, Seq)>,
+    /// How many deliveries hold something of it.
+    pub(crate) deliveries: usize,
 }
 
 /// One change at work.
@@ -233,66 +209,6 @@ impl Ledger {
         }
     }
 
-    /// Notes a contact as it is stored, with its labels, its links and their channels, and the last
-    /// event of its history.
-    pub(crate) fn load_contact(
-        &mut self,
-        contact: Contact,
-        links: Vec<ContactInbox>,
-        last_seq: Seq,
-    ) {
-        let id = contact.id;
-        for identity in contact.identities() {
-            self.identities.load(identity, id);
-        }
-        for ContactInbox { source_id, inbox } in links {
-            let key = (inbox.id, source_id);
-            self.link_keys.entry(id).or_default().insert(key.clone());
-            self.links.load(key, id);
-            self.inboxes.load(inbox.id, inbox);
-        }
-        self.contacts.load(id, StoredContact { contact, last_seq });
-    }
-
-    /// Notes where the history of a contact begins that is gone.
-    pub(crate) fn load_deleted_contact(&mut self, id: ContactId, last_seq: Seq) {
-        self.deleted_contacts.load(id, last_seq);
-    }
-
-    /// Notes an event.
-    pub(crate) fn load_event(&mut self, event: Event) {
-        self.past.insert(event.seq, event);
-    }
-
-    /// Notes what an erasure of a contact has to reach.
-    pub(crate) fn load_traces(&mut self, id: ContactId, traces: Traces) {
-        self.traces.insert(id, traces);
-    }
-
-    /// Notes a webhook.
-    pub(crate) fn load_webhook(&mut self, webhook: StoredWebhook) {
-        self.webhooks.load(webhook.webhook.id, webhook);
-    }
-
-    /// Notes how many webhooks the account has.
-    pub(crate) fn load_webhook_count(&mut self, count: i64) {
-        self.loaded_webhook_count = count;
-    }
-
-    /// Notes deliveries that can be made once more, by their events.
-    pub(crate) fn load_redeliverable(
-        &mut self,
-        webhook: WebhookId,
-        which: Redelivery,
-        rows: Vec<(Seq, DeliveryRow)>,
-    ) {
-        let seqs = rows.iter().map(|(seq, _)| *seq).collect();
-        self.redeliverable.insert((webhook, which), seqs);
-        for (seq, row) in rows {
-            self.deliveries.load((webhook, seq), row);
-        }
-    }
-
     /// Whether calls erased the contact.
     fn is_erased(&self, id: ContactId) -> bool {
         self.erased.iter().any(|erased| erased.id == id)
@@ -304,53 +220,9 @@ impl Ledger {
         stored.or_else(|| self.deleted_contacts.get(&id).copied())
     }
 
-    /// Notes who holds an address.
-    pub(crate) fn load_owner(&mut self, identity: Identity, owner: ContactId) {
-        self.identities.load(identity, owner);
-    }
-
-    /// Notes who holds an address in a channel.
-    pub(crate) fn load_link(&mut self, link: LinkKey, holder: ContactId) {
-        self.links.load(link, holder);
-    }
-
-    /// Notes a channel.
-    pub(crate) fn load_inbox(&mut self, inbox: Inbox) {
-        self.inboxes.load(inbox.id, inbox);
-    }
-
-    /// Notes how many channels the account has.
-    pub(crate) fn load_inbox_count(&mut self, count: i64) {
-        self.loaded_inbox_count = count;
-    }
-
-    /// Notes how many links a channel has.
-    pub(crate) fn load_link_count(&mut self, inbox: InboxId, count: i64) {
-        self.loaded_link_counts.insert(inbox, count);
-    }
-
-    /// Notes a label's number.
-    pub(crate) fn load_label(&mut self, label: Label, id: i64) {
-        self.labels.load(label, id);
-    }
-
-    /// Notes a key.
-    pub(crate) fn load_key(&mut self, key: StoredKey) {
-        self.keys.load(key.key.id, key);
-    }
-
-    /// Notes how many keys the account has.
-    pub(crate) fn load_key_count(&mut self, count: i64) {
-        self.loaded_key_count = count;
-    }
-
-    /// Notes what a keyed call came to.
-    pub(crate) fn load_outcome(&mut self, key: OutcomeKey, outcome: KeptOutcome) {
-        self.outcomes.load(key, outcome);
-    }
-
     /// Runs a call on what the calls before it left, as [`Store::apply`](crate::Store::apply)
-    /// promises. Every row that the call needs must have been loaded.
+    /// promises. Every row that the call needs must have been loaded. After an error nothing of the
+    /// ledger may be saved.
     pub(crate) fn run(&mut self, call: &Call) -> Result<Applied, StoreError> {
         let key = call.cx.idempotency.as_ref();
         if let Some(key) = key
@@ -363,14 +235,12 @@ impl Ledger {
             return Ok(Applied { results: kept.results.clone(), replayed: true });
         }
         let results = self.run_changes(call);
+        // A single change has the limits of its contact.
+        if results.len() > 1 && outcomes::are_larger(&results, OUTCOME_BYTES) {
+            return Err(StoreError::OutcomeTooLarge);
+        }
         if let Some(key) = key {
-            let kept = erasure::to_be_kept(&call.changes, &results);
-            let kept = KeptOutcome {
-                fingerprint: key.fingerprint,
-                contacts: told_of(&call.changes, &kept),
-                results: kept,
-                at: call.cx.at,
-            };
+            let kept = KeptOutcome::new(key, &call.changes, &results, call.cx.at);
             self.outcomes.put(key.into(), kept);
             self.accept();
         }
@@ -387,6 +257,8 @@ impl Ledger {
                 (true, true) => {
                     self.undo();
                     let refusal = results.pop();
+                    let last = ContactId(self.counters.last_contact_id);
+                    let refusal = refusal.map(|refused| refused.map_err(|e| e.without_newer(last)));
                     results.clear();
                     results.resize_with(call.changes.len(), || Err(ChangeError::Skipped));
                     if let (Some(slot), Some(refusal)) = (results.get_mut(number), refusal) {
@@ -438,30 +310,6 @@ impl Ledger {
         self.deliveries.undo();
         self.erased.truncate(self.accepted_erased);
     }
-}
-
-impl KeptOutcome {
-    /// Whether the key may be used anew.
-    fn is_expired(&self, now: UnixMillis) -> bool {
-        let seconds = i64::try_from(IDEMPOTENCY_TTL.as_secs()).unwrap_or(i64::MAX);
-        self.at.plus_seconds(seconds) <= now
-    }
-}
-
-/// The contacts of which results hold more than the number.
-fn told_of(changes: &[Change], results: &Results) -> BTreeSet<ContactId> {
-    let of_both =
-        |(change, result): (&Change, &Result<Outcome, ChangeError>)| match (change, result) {
-            (_, Ok(outcome)) if outcome.record().is_some() => {
-                outcome.record().map(|record| record.contact.id)
-            }
-            (Change::SetLabels { id, .. }, Ok(_)) => Some(*id),
-            (Change::RevertContact { id, .. }, Err(ChangeError::RevertConflict { .. })) => {
-                Some(*id)
-            }
-            _ => None,
-        };
-    changes.iter().zip(results).filter_map(of_both).collect()
 }
 
 /// What a call on an account that there is not comes to.

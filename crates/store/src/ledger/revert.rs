@@ -70,7 +70,7 @@ fn undo(
         done.push(FieldChange { field, key, before: now, after: was });
     }
     if !conflicts.is_empty() {
-        return Err(ChangeError::RevertConflict { fields: conflicts });
+        return Err(ChangeError::RevertConflict { id, fields: conflicts });
     }
     let ledger = &mut *step.ledger;
     let mut faults = contacts::held_by_others(ledger, contact.identities(), Some(id));
@@ -89,15 +89,12 @@ fn undo(
 fn restore(step: &mut Step<'_>, seq: Seq, card: Card) -> Result<Outcome, ChangeError> {
     let Card { mut contact, contact_inboxes } = card;
     let id = contact.id;
-    let ledger = &mut *step.ledger;
-    if let Some(stored) = ledger.contacts.get(&id) {
-        let current = stored.contact.version;
-        if step.cx.precondition.is_some() {
-            contacts::expect(step, id)?;
-        }
+    if step.ledger.contacts.get(&id).is_some() {
         // Brought back already and not deleted since: nothing is left to be undone.
-        return Err(ChangeError::Stale { current });
+        let present = contacts::expect(step, id)?.clone();
+        return Ok(reverted(step, present));
     }
+    let ledger = &mut *step.ledger;
     if step.cx.precondition.is_some() {
         return Err(ChangeError::NotFound(Missing::Contact));
     }

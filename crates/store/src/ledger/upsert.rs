@@ -33,7 +33,7 @@ pub(super) fn upsert(
     }
     let current = contacts::expect(step, id)?.version;
     if only_create {
-        return Err(ChangeError::Stale { current });
+        return Err(ChangeError::Stale { id, current });
     }
     update(step, id, kind, &new.fields)
 }

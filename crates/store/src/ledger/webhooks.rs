@@ -1,13 +1,16 @@
 //! Webhooks, and deliveries that are made once more. How deliveries come and go otherwise is no
 //! change of the account: the stores' `deliveries.rs`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use meishi_contacts::{
     ContactId, EventBody, Fault, FaultCode, Field, FieldChange, NewWebhook, Seq, StoredWebhook,
-    UnixMillis, Webhook, WebhookId, WebhookPatch, WebhookState, limits::WEBHOOKS,
+    UnixMillis, Webhook, WebhookId, WebhookPatch, WebhookState,
+    limits::{REDELIVERIES, WEBHOOKS},
 };
 use serde_json::Value;
 
-use super::Step;
+use super::{Ledger, Step};
 use crate::{ChangeError, DeliveryState, Missing, Outcome, Redelivery};
 
 /// What of a delivery a call can change.
@@ -55,7 +58,8 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewWebhook) -> Result<Outcome, C
     Ok(Outcome::WebhookCreated(webhook))
 }
 
-/// Changes a webhook. One that is set to work again begins as if it had never failed.
+/// Changes a webhook. One that is set to work again, or that has a new URL, begins as if it had never
+/// failed.
 pub(super) fn update(
     step: &mut Step<'_>,
     id: WebhookId,
@@ -71,6 +75,9 @@ pub(super) fn update(
     };
     if let Some(url) = &patch.url {
         note(Field::Url, webhook.url.as_str().into(), url.as_str().into());
+        if webhook.url != *url {
+            webhook.failing_since = None;
+        }
         webhook.url.clone_from(url);
     }
     if let Some(events) = &patch.events {
@@ -128,7 +135,31 @@ pub(super) fn delete(step: &mut Step<'_>, id: WebhookId) -> Result<Outcome, Chan
     Ok(Outcome::WebhookDeleted)
 }
 
-/// Lets deliveries go out once more, those of one contact one after the other.
+impl Ledger {
+    /// Notes deliveries of contacts that others are to be made once more of: the oldest of each
+    /// contact that is not settled.
+    pub(crate) fn load_unsettled(&mut self, webhook: WebhookId, rows: Vec<(Seq, DeliveryRow)>) {
+        for (seq, row) in rows {
+            self.deliveries.load((webhook, seq), row);
+        }
+    }
+
+    /// What of a webhook is to be sent and not settled, by contact, the oldest first.
+    fn unsettled(&self, webhook: WebhookId) -> BTreeMap<ContactId, BTreeSet<Seq>> {
+        let mut unsettled: BTreeMap<ContactId, BTreeSet<Seq>> = BTreeMap::new();
+        for key in self.deliveries.keys().filter(|(id, _)| *id == webhook) {
+            let Some(row) = self.deliveries.get(key) else { continue };
+            let is_open = matches!(row.state, DeliveryState::Waiting | DeliveryState::Pending);
+            if is_open && !self.is_erased(row.contact) {
+                unsettled.entry(row.contact).or_default().insert(key.1);
+            }
+        }
+        unsettled
+    }
+}
+
+/// Lets deliveries go out once more, those of one contact one after the other: of all that is not
+/// settled the oldest is pending, and the others wait.
 pub(super) fn redeliver(
     step: &mut Step<'_>,
     id: WebhookId,
@@ -136,31 +167,43 @@ pub(super) fn redeliver(
 ) -> Result<Outcome, ChangeError> {
     expect(step, id)?;
     let ledger = &mut *step.ledger;
-    let seqs = ledger.redeliverable.get(&(id, which)).cloned().unwrap_or_default();
-    let mut at_work = Vec::new();
-    let mut count = 0;
+    let mut seqs = ledger.redeliverable.get(&(id, which)).cloned().unwrap_or_default();
+    let next_from = seqs.get(REDELIVERIES).copied();
+    seqs.truncate(REDELIVERIES);
+    let mut unsettled = ledger.unsettled(id);
+    let mut again = Vec::new();
     for seq in seqs {
-        let key: (WebhookId, Seq) = (id, seq);
-        let Some(mut row) = ledger.deliveries.get(&key).cloned() else { continue };
+        let Some(row) = ledger.deliveries.get(&(id, seq)) else { continue };
         // What was erased has nothing left to be sent.
-        let erased = ledger.erased.iter().any(|erased| erased.deliveries.contains(&key));
+        let erased = ledger.is_erased(row.contact);
         if erased || row.state == DeliveryState::Erased {
             continue;
         }
-        let first = !at_work.contains(&row.contact);
-        if first {
-            at_work.push(row.contact);
-        }
-        row.state = if first { DeliveryState::Pending } else { DeliveryState::Waiting };
-        row.next_at = first.then_some(step.cx.at);
-        row.tries = 0;
-        ledger.deliveries.put(key, row);
-        count += 1;
+        unsettled.entry(row.contact).or_default().insert(seq);
+        again.push((seq, row.contact));
     }
+    let count = again.len();
     if count == 0 && matches!(which, Redelivery::One(_)) {
         return Err(ChangeError::NotFound(Missing::Delivery));
     }
-    Ok(Outcome::Redelivering { count })
+    let (again, contacts): (BTreeSet<Seq>, BTreeSet<ContactId>) = again.into_iter().unzip();
+    for contact in contacts {
+        let of_contact = unsettled.get(&contact).into_iter().flatten();
+        for (place, seq) in of_contact.enumerate() {
+            let is_first = place == 0;
+            let Some(mut row) = ledger.deliveries.get(&(id, *seq)).cloned() else { continue };
+            // One that is not asked for changes only where an older one comes before it.
+            let is_overtaken = !is_first && row.state == DeliveryState::Pending;
+            if !again.contains(seq) && !is_overtaken {
+                continue;
+            }
+            row.state = if is_first { DeliveryState::Pending } else { DeliveryState::Waiting };
+            row.next_at = is_first.then_some(step.cx.at);
+            row.tries = 0;
+            ledger.deliveries.put((id, *seq), row);
+        }
+    }
+    Ok(Outcome::Redelivering { count, next_from })
 }
 
 fn expect<'a>(step: &'a Step<'_>, id: WebhookId) -> Result<&'a StoredWebhook, ChangeError> {

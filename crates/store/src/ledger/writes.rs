@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use meishi_contacts::{
     ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq, StoredKey, StoredWebhook,
-    UnixMillis, WebhookId, WebhookState,
+    WebhookId, WebhookState,
 };
 
 use super::{
@@ -18,8 +18,9 @@ pub(crate) struct Erased {
     pub(crate) id: ContactId,
     /// Saved events, which become tombstones.
     pub(crate) events: Vec<Seq>,
-    /// Deliveries, of which nothing stays but that they were.
-    pub(crate) deliveries: Vec<(WebhookId, Seq)>,
+    /// Whether there are deliveries, of which nothing stays but that they were. Whatever else calls
+    /// made of them is saved before.
+    pub(crate) has_deliveries: bool,
     /// How many events the calls had made by then; the contact's own among them are saved as
     /// tombstones.
     pub(super) fresh_events: usize,
@@ -58,8 +59,8 @@ pub(crate) struct Writes {
     pub(crate) changed_keys: Vec<StoredKey>,
     pub(crate) new_webhooks: Vec<StoredWebhook>,
     pub(crate) changed_webhooks: Vec<StoredWebhook>,
-    /// Webhooks that were set to work again, and when.
-    pub(crate) revived_webhooks: Vec<(WebhookId, UnixMillis)>,
+    /// Webhooks that were set to work again, or have a new URL: what is pending begins anew.
+    pub(crate) revived_webhooks: Vec<WebhookId>,
     pub(crate) changed_deliveries: Vec<((WebhookId, Seq), DeliveryRow)>,
     /// Webhooks that have something to do again.
     pub(crate) woken_webhooks: BTreeSet<WebhookId>,
@@ -134,14 +135,13 @@ impl Ledger {
                 None => writes.returned_contacts.push(key),
             }
         }
-        let last_at = self.events.last().map(|new| new.event.at);
         let changed = self.webhooks.differences();
         for Difference { key, before, after } in &changed {
-            let is_at_work = |stored: &Option<StoredWebhook>| {
-                stored.as_ref().is_some_and(|stored| stored.webhook.state == WebhookState::Enabled)
-            };
-            if before.is_some() && !is_at_work(before) && is_at_work(after) {
-                writes.revived_webhooks.extend(last_at.map(|at| (*key, at)));
+            let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            let is_set_to_work = !is_at_work(before) && is_at_work(after);
+            if is_set_to_work || before.webhook.url != after.webhook.url {
+                writes.revived_webhooks.push(*key);
             }
         }
         sort_out(
@@ -150,9 +150,7 @@ impl Ledger {
             &mut writes.new_webhooks,
             &mut writes.changed_webhooks,
         );
-        let is_erased = |key: &_| self.erased.iter().any(|erased| erased.deliveries.contains(key));
         let changed = self.deliveries.differences().into_iter();
-        let changed = changed.filter(|difference| !is_erased(&difference.key));
         writes.changed_deliveries = changed.filter_map(|d| Some((d.key, d.after?))).collect();
         writes.woken_webhooks = writes.changed_deliveries.iter().map(|((id, _), _)| *id).collect();
         for erased in &self.erased {

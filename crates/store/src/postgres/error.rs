@@ -21,6 +21,9 @@ pub(super) enum Error {
     /// No answer came in time; the connection is given up.
     #[error("no answer in time")]
     Timeout,
+    /// A call of the group comes to more than it may.
+    #[error("the outcome of a call is too large")]
+    OutcomeTooLarge,
     /// What is stored is not what was written.
     #[error("{0}")]
     Unreadable(String),
@@ -56,7 +59,10 @@ impl Error {
                         || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
                 }
             },
-            Self::NoConnection(_) | Self::NoneFree | Self::Unreadable(_) => false,
+            Self::NoConnection(_)
+            | Self::NoneFree
+            | Self::OutcomeTooLarge
+            | Self::Unreadable(_) => false,
         }
     }
 
@@ -67,7 +73,7 @@ impl Error {
 
     /// Whether a statement of the group's own failed, so that its calls are to be run one by one.
     pub(super) fn is_of_a_call(&self) -> bool {
-        matches!(StoreError::from(self), StoreError::Internal(_))
+        matches!(StoreError::from(self), StoreError::Internal(_) | StoreError::OutcomeTooLarge)
     }
 }
 
@@ -76,6 +82,7 @@ impl From<&Error> for StoreError {
         let text = error.to_string();
         match error {
             Error::NoneFree => Self::Busy,
+            Error::OutcomeTooLarge => Self::OutcomeTooLarge,
             Error::NoConnection(_) | Error::Timeout => Self::Unavailable(text),
             Error::Unreadable(_) => Self::Internal(text),
             Error::Postgres(cause) => match cause.code() {

@@ -1,6 +1,6 @@
 //! What goes of what calls left, row by row, and what an erasure empties.
 
-use meishi_contacts::EventBody;
+use meishi_contacts::{EventBody, limits::ERASED_EVENTS};
 
 use super::{
     batch::{Batch, Expect},
@@ -22,11 +22,13 @@ statements! {
     DELETE_CONTACT(INT8, INT8) = "DELETE FROM contacts WHERE account_id = $1 AND id = $2";
     DELETE_INBOX(INT8, INT8) = "DELETE FROM inboxes WHERE account_id = $1 AND id = $2";
     DELETE_KEY(INT8, INT8) = "DELETE FROM api_keys WHERE account_id = $1 AND id = $2";
-    BURY_EVENT(INT8, INT8, TEXT, TEXT) = "UPDATE events SET kind = $3, body = $4, request_id = ''
-         WHERE account_id = $1 AND seq = $2";
-    ERASE_DELIVERY(INT8, INT8, INT8) = "UPDATE deliveries
+    BURY_EVENTS(INT8, INT8_ARRAY, TEXT, TEXT) =
+        "UPDATE events SET kind = $3, body = $4, request_id = ''
+         WHERE account_id = $1 AND seq = ANY($2)";
+    ERASE_DELIVERIES(INT8, INT8) = "UPDATE deliveries
          SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
-         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+         WHERE account_id = $1 AND contact_id = $2 AND state <> 'erased'
+           AND kind <> 'contact.erased'";
     RETURN_CONTACT(INT8, INT8) = "DELETE FROM deleted_contacts WHERE account_id = $1 AND id = $2";
     DELETE_WEBHOOK(INT8, INT8) =
         "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
@@ -71,16 +73,18 @@ pub(super) fn rows<'a>(batch: &mut Batch<'a>, writes: &'a Writes) -> Result<(), 
     }
     for erased in &writes.erased {
         let tombstone = EventBody::Tombstone { id: erased.id };
-        for seq in &erased.events {
-            batch.send(
-                BURY_EVENT,
-                Expect::Rows(1),
-                (seq.0, tombstone.kind(), to_json(&tombstone)?),
-            );
-        }
-        for (webhook, seq) in &erased.deliveries {
-            batch.send(ERASE_DELIVERY, Expect::Any, (webhook.0, seq.0));
+        for events in erased.events.chunks(ERASED_EVENTS) {
+            let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
+            let columns = (seqs, tombstone.kind(), to_json(&tombstone)?);
+            batch.send_planned(BURY_EVENTS, Expect::Rows(events.len()), columns);
         }
     }
     Ok(())
+}
+
+/// Empties what was delivered of erased contacts, after whatever calls made of it.
+pub(super) fn deliveries<'a>(batch: &mut Batch<'a>, writes: &'a Writes) {
+    for erased in writes.erased.iter().filter(|erased| erased.has_deliveries) {
+        batch.send(ERASE_DELIVERIES, Expect::Any, (erased.id.0,));
+    }
 }

@@ -17,14 +17,15 @@ use std::{
 use futures::{FutureExt, join};
 use meishi_contacts::{
     AccountId, Event, UnixMillis,
-    limits::{BATCH_CHANGES, GROUP_CALLS, WRITE_QUEUE},
+    limits::{BATCH_CHANGES, GROUP_CALLS, WRITE_QUEUE, WRITE_QUEUE_CHANGES},
 };
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_postgres::types::ToSql;
 
 use super::{
     accounts, doubt,
     error::Error,
+    events,
     key_cache::KeyCache,
     load, row, save,
     session::{Session, Sessions},
@@ -36,8 +37,6 @@ use crate::{
 };
 
 statements! {
-    EVENT(INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
-         WHERE account_id = $1 AND seq = $2";
     KEPT(INT8, INT8, TEXT, TEXT) = "SELECT created_at FROM idempotency_keys
          WHERE account_id = $1 AND api_key_id = $2 AND route = $3 AND key = $4";
 }
@@ -52,6 +51,8 @@ pub(super) struct Lanes {
     /// Lets so many lanes at a connection; the others of the pool are for reads.
     turns: Semaphore,
     queues: Mutex<Queues>,
+    /// How many changes may wait besides.
+    room: Arc<Semaphore>,
     /// How many lanes there are.
     running: watch::Sender<usize>,
 }
@@ -67,6 +68,8 @@ struct Queues {
 struct Waiting {
     call: Call,
     reply: oneshot::Sender<Answer>,
+    /// Room for its changes, until it runs.
+    _room: OwnedSemaphorePermit,
 }
 
 impl Lanes {
@@ -76,6 +79,7 @@ impl Lanes {
             key_cache,
             turns: Semaphore::new(at_once),
             queues: Mutex::default(),
+            room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)),
             running: watch::Sender::new(0),
         })
     }
@@ -92,8 +96,11 @@ impl Lanes {
             if queues.waiting >= WRITE_QUEUE {
                 return Err(StoreError::Busy);
             }
+            let changes = u32::try_from(call.changes.len()).unwrap_or(u32::MAX);
+            let room = Arc::clone(&self.room).try_acquire_many_owned(changes);
+            let room = room.map_err(|_| StoreError::Busy)?;
             queues.waiting += 1;
-            let waiting = Waiting { call, reply };
+            let waiting = Waiting { call, reply, _room: room };
             if let Some(queue) = queues.accounts.get_mut(&account) {
                 queue.push_back(waiting);
             } else {
@@ -235,6 +242,11 @@ impl Lanes {
         }
         session.give_up();
         tracing::warn!(%account, %error, "a commit is in doubt");
+        if trace.is_empty() {
+            // Deliveries are made once more: nothing tells whether they are, and made anew they
+            // might be sent twice.
+            return Err(Failure::InDoubt(error.to_string()));
+        }
         match doubt::took_place(|| self.look_for(account, &trace).boxed()).await {
             Some(true) => Ok(answers),
             Some(false) => Err(Failure::Lost(error.into())),
@@ -274,7 +286,11 @@ impl Lanes {
                 note(&mut ledger);
             }
         }
-        let answers = calls.iter().map(|call| ledger.run(call)).collect();
+        let answers: Vec<Answer> = calls.iter().map(|call| ledger.run(call)).collect();
+        // It must leave nothing behind, and those beside it what they would without it.
+        if answers.iter().any(|answer| matches!(answer, Err(StoreError::OutcomeTooLarge))) {
+            return Err(Error::OutcomeTooLarge);
+        }
         let writes = ledger.into_writes();
         if writes.is_empty() {
             return Ok((answers, None));
@@ -293,8 +309,7 @@ impl Lanes {
             session.begin(&self.sessions.begin()).await?;
             session.query(accounts::LOCK_COUNTERS, &[&account.0]).await?;
             if let Some(event) = &trace.event {
-                let row = session.query_opt(EVENT, &[&account.0, &event.seq.0]).await?;
-                return Ok(row.as_ref().map(row::event).transpose()?.as_ref() == Some(event));
+                return Ok(events::get(&session, account, event.seq).await?.as_ref() == Some(event));
             }
             let Some((key, at)) = &trace.outcome else { return Ok(false) };
             let kept = session
@@ -313,6 +328,13 @@ impl Lanes {
 struct Trace {
     event: Option<Event>,
     outcome: Option<(OutcomeKey, UnixMillis)>,
+}
+
+impl Trace {
+    /// Whether there is nothing to look for.
+    const fn is_empty(&self) -> bool {
+        self.event.is_none() && self.outcome.is_none()
+    }
 }
 
 /// Why a group was not committed.
@@ -346,7 +368,9 @@ impl Failure {
             Self::Lost(error) | Self::OfACall(error) | Self::Other(error) => error,
             Self::InDoubt(reason) => StoreError::InDoubt(reason),
         };
-        tracing::error!(%error, calls, "a group of writes failed");
+        if !matches!(error, StoreError::OutcomeTooLarge) {
+            tracing::error!(%error, calls, "a group of writes failed");
+        }
         vec![Err(error); calls]
     }
 }

@@ -248,12 +248,14 @@ impl Reader<'_> {
         let found = try_join_all(found).await?;
         let again = needs.redeliveries.iter().map(|(id, which)| async move {
             let rows = deliveries::redeliverable(session, account, *id, *which).await?;
-            Ok::<_, Error>((*id, *which, rows))
+            let oldest = deliveries::oldest_unsettled(session, account, *id, &rows).await?;
+            Ok::<_, Error>((*id, *which, rows, oldest))
         });
         let again = try_join_all(again).await?;
         Ok(Box::new(|ledger| {
             found.into_iter().flatten().for_each(|webhook| ledger.load_webhook(webhook));
-            for (id, which, rows) in again {
+            for (id, which, rows, oldest) in again {
+                ledger.load_unsettled(id, oldest);
                 ledger.load_redeliverable(id, which, rows);
             }
         }))
@@ -263,7 +265,7 @@ impl Reader<'_> {
     async fn traces(&self, id: ContactId) -> Result<Note, Error> {
         let (session, account) = (self.session, self.account);
         let events = events::telling(session, account, id).await?;
-        let deliveries = deliveries::of_events(session, account, &events).await?;
+        let deliveries = deliveries::count_of_contact(session, account, id).await?;
         let mut outcomes = BTreeSet::new();
         for row in session.query(OUTCOMES_OF, &[&account.0, &id.0]).await? {
             let (route, key) = (column(&row, 1)?, column(&row, 2)?);

@@ -44,7 +44,7 @@ use meishi_contacts::{
 
 use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
-    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease,
+    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
     LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
     StoreError, WebhookHealth, ledger::Call,
 };
@@ -413,12 +413,12 @@ impl Store for PostgresStore {
         owner: &str,
         now: UnixMillis,
         until: UnixMillis,
-        limit: usize,
+        room: LeaseRoom,
     ) -> Result<Vec<LeasedWebhook>, StoreError> {
         let owner: Arc<str> = owner.into();
         self.read(move |session| {
             let owner = Arc::clone(&owner);
-            async move { deliveries::lease(session, &owner, now, until, limit).await }.boxed()
+            async move { deliveries::lease(session, &owner, now, until, room).await }.boxed()
         })
         .await
     }

@@ -1,16 +1,14 @@
 //! What calls left, written table by table in one round trip: what goes (`gone.rs`), then what comes or
 //! changes, where a list is a few arrays that `unnest` makes rows of again.
 
-use meishi_contacts::{
-    AccountId, Email, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
-};
+use meishi_contacts::{AccountId, Email, Identifier, Inbox, Phone, StoredKey};
 use tokio_postgres::types::ToSql;
 
 use super::{
     batch::{Batch, Columns, Expect},
     error::Error,
     gone,
-    row::{column, to_json},
+    row::to_json,
     session::Session,
     statement::{Statement, statements},
 };
@@ -92,11 +90,9 @@ statements! {
            state = $7, state_reason = $8, failing_since = $9, secret = $10,
            previous_secret = $11, previous_until = $12, next_at = 0
          WHERE account_id = $1 AND id = $2";
-    PENDING(INT8, INT8, INT8) = "SELECT seq FROM deliveries
-         WHERE account_id = $1 AND webhook_id = $2 AND state = 'pending'
-         ORDER BY next_at, seq LIMIT $3";
-    REVIVE_DELIVERY(INT8, INT8, INT8, INT8) = "UPDATE deliveries SET next_at = $4, tries = 0
-         WHERE account_id = $1 AND webhook_id = $2 AND seq = $3";
+    // Whoever leases it lets what is pending begin anew.
+    REVIVE_WEBHOOK(INT8, INT8) =
+        "UPDATE webhooks SET revive_from = 0 WHERE account_id = $1 AND id = $2";
     WAKE_WEBHOOK(INT8, INT8) =
         "UPDATE webhooks SET next_at = 0 WHERE account_id = $1 AND id = $2";
     UPDATE_DELIVERY(INT8, INT8, INT8, TEXT, INT8, INT8) = "UPDATE deliveries
@@ -179,18 +175,15 @@ pub(super) async fn rows(
         batch.send(INSERT_DELETED_CONTACT, Expect::Rows(1), (contact.0, last_seq.0));
     }
     batch.webhooks(writes)?;
-    for (webhook, at) in &writes.revived_webhooks {
-        let bounds = [&account.0 as _, &webhook.0 as _, &REVIVED_DELIVERIES as _];
-        for row in session.query(PENDING, &bounds).await? {
-            let seq: i64 = column(&row, 0)?;
-            batch.send(REVIVE_DELIVERY, Expect::Any, (webhook.0, seq, at.0));
-        }
+    for webhook in &writes.revived_webhooks {
+        batch.send(REVIVE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }
     for ((webhook, seq), row) in &writes.changed_deliveries {
         let next_at = row.next_at.map(|at| at.0);
         let columns = (webhook.0, seq.0, row.state.as_str(), row.tries, next_at);
         batch.send(UPDATE_DELIVERY, Expect::Rows(1), columns);
     }
+    gone::deliveries(&mut batch, writes);
     for webhook in &writes.woken_webhooks {
         batch.send(WAKE_WEBHOOK, Expect::Rows(1), (webhook.0,));
     }

@@ -1,44 +1,47 @@
 //! Deliveries: how they come, which are due, and what becomes of them.
 
+use std::collections::BTreeSet;
+
 use meishi_contacts::{
     AccountId, ContactId, Seq, UnixMillis, WebhookId,
-    limits::{READ_ROWS, REDELIVERIES},
+    limits::{READ_ROWS, REDELIVERIES, REVIVED_DELIVERIES},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{row, webhooks};
 use crate::{
-    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeasedWebhook, NewDelivery, Redelivery,
-    Settlement, WebhookHealth,
-    delivery::logged,
+    Attempt, Delivery, DeliveryQuery, DeliveryState, Lease, LeaseRoom, LeasedWebhook, NewDelivery,
+    Redelivery, Settlement, WebhookHealth,
+    delivery::{logged, revive_after},
     ledger::DeliveryRow,
     webhook_columns::{delivery_columns, webhook_columns},
 };
 
-/// The columns of a delivery, in the order in which [`delivery`] reads them.
+/// Deliveries with their columns, in the order in which [`delivery`] reads them.
 macro_rules! select_deliveries {
     ($rest:literal) => {
+        select_deliveries!("payload", $rest)
+    };
+    ($payload:literal, $rest:literal) => {
         concat!(
             "SELECT ",
-            delivery_columns!(),
+            delivery_columns!($payload),
             " FROM deliveries WHERE account_id = ?1 AND webhook_id = ?2 ",
             $rest
         )
     };
 }
 
+/// The same without what is sent, which a list does not show.
+macro_rules! list_deliveries {
+    ($rest:literal) => {
+        select_deliveries!("'' AS payload", $rest)
+    };
+}
+
 statements! {
-    LIST = select_deliveries!("AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
-    LIST_WAITING = select_deliveries!(
-        "AND seq < ?3 AND state = 'waiting' ORDER BY seq DESC LIMIT ?4");
-    LIST_PENDING = select_deliveries!(
-        "AND seq < ?3 AND state = 'pending' ORDER BY seq DESC LIMIT ?4");
-    LIST_DELIVERED = select_deliveries!(
-        "AND seq < ?3 AND state = 'delivered' ORDER BY seq DESC LIMIT ?4");
-    LIST_FAILED = select_deliveries!(
-        "AND seq < ?3 AND state = 'failed' ORDER BY seq DESC LIMIT ?4");
-    LIST_ERASED = select_deliveries!(
-        "AND seq < ?3 AND state = 'erased' ORDER BY seq DESC LIMIT ?4");
+    LIST = list_deliveries!("AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
+    LIST_OF_STATE = list_deliveries!("AND seq < ?3 AND state = ?5 ORDER BY seq DESC LIMIT ?4");
     DELIVERY = select_deliveries!("AND seq = ?3");
     DUE = select_deliveries!(
         "AND state = 'pending' AND next_at <= ?3 ORDER BY next_at, seq LIMIT ?4");
@@ -48,23 +51,41 @@ statements! {
     FAILED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'failed'
          ORDER BY seq LIMIT ?3";
-    WEBHOOK_IDS = "SELECT id FROM webhooks WHERE account_id = ?1";
-    EXISTS = "SELECT 1 FROM deliveries
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3 AND state <> 'erased'";
+    COUNT_OF_CONTACT = "SELECT count(*) FROM deliveries
+         WHERE account_id = ?1 AND contact_id = ?2 AND state <> 'erased' AND kind <> 'contact.erased'";
+    OLDEST_UNSETTLED = "SELECT seq, contact_id, state, tries, next_at FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND contact_id = ?3
+           AND state IN ('waiting', 'pending')
+         ORDER BY seq LIMIT 1";
+    // Whoever was served longest ago comes first, and of an account no more than its share: those
+    // that others are at come first there, and are left out.
     AT_WORK = concat!(
-        "SELECT ", webhook_columns!(), ", last_seq
-         FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
-         WHERE state = 'enabled' AND (lease_until <= ?2 OR lease = ?1)
-           AND (next_at <= ?2 OR cursor < last_seq)
-         ORDER BY next_at, webhooks.account_id, webhooks.id LIMIT ?3");
+        "SELECT ", webhook_columns!(), ", last_seq, revive_from
+         FROM (
+           SELECT webhooks.*, last_seq, lease_until > ?2 AND lease <> ?1 AS taken,
+             row_number() OVER (
+               PARTITION BY webhooks.account_id
+               ORDER BY (lease_until > ?2 AND lease <> ?1) DESC, leased_at, webhooks.id) AS place
+           FROM webhooks JOIN counters ON counters.account_id = webhooks.account_id
+           WHERE state = 'enabled' AND (failing_since IS NOT NULL) = ?3
+             AND (lease_until > ?2 OR next_at <= ?2 OR cursor < last_seq)) AS webhooks
+         WHERE NOT taken AND place <= ?4
+         ORDER BY leased_at, webhooks.account_id, webhooks.id LIMIT ?5");
     // Until it is given back there is something to do, for whoever takes it over too.
-    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4, next_at = 0
+    TAKE = "UPDATE webhooks SET lease = ?3, lease_until = ?4, next_at = 0, leased_at = ?5
          WHERE account_id = ?1 AND id = ?2";
+    TO_REVIVE = "SELECT seq FROM deliveries
+         WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending' AND seq >= ?3
+         ORDER BY seq LIMIT ?4";
+    REVIVE = "UPDATE deliveries SET next_at = ?4, tries = 0
+         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+    REVIVED = "UPDATE webhooks SET revive_from = ?3 WHERE account_id = ?1 AND id = ?2";
     HOLDS = "SELECT 1 FROM webhooks
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3 AND state <> 'deleted'";
     NEXT_DUE = "SELECT min(next_at) FROM deliveries
          WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'";
-    GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0, next_at = ?4
+    GIVE_BACK = "UPDATE webhooks SET lease = NULL, lease_until = 0,
+           next_at = CASE WHEN revive_from IS NULL THEN ?4 ELSE 0 END
          WHERE account_id = ?1 AND id = ?2 AND lease = ?3";
     FORGET_LEASES = "UPDATE webhooks SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL";
     ADVANCE = "UPDATE webhooks SET cursor = ?5
@@ -94,7 +115,7 @@ statements! {
          WHERE account_id = ?1 AND id = ?2 AND state = 'enabled'";
 }
 
-/// A webhook's deliveries, the newest event first.
+/// A webhook's deliveries, the newest event first, without what is sent.
 pub(super) fn list(
     connection: &Connection,
     account: AccountId,
@@ -104,18 +125,15 @@ pub(super) fn list(
 ) -> rusqlite::Result<Vec<Delivery>> {
     let before = query.before.map_or(i64::MAX, |seq| seq.0);
     let limit = limit.min(READ_ROWS);
-    // Each state is a statement of its own, so that the index on it can be used.
-    let statement = match query.state {
-        None => LIST,
-        Some(DeliveryState::Waiting) => LIST_WAITING,
-        Some(DeliveryState::Pending) => LIST_PENDING,
-        Some(DeliveryState::Delivered) => LIST_DELIVERED,
-        Some(DeliveryState::Failed) => LIST_FAILED,
-        Some(DeliveryState::Erased) => LIST_ERASED,
+    let Some(state) = query.state else {
+        return connection
+            .prepare_cached(LIST)?
+            .query_map(params![account.0, webhook.0, before, limit], delivery)?
+            .collect();
     };
     connection
-        .prepare_cached(statement)?
-        .query_map(params![account.0, webhook.0, before, limit], delivery)?
+        .prepare_cached(LIST_OF_STATE)?
+        .query_map(params![account.0, webhook.0, before, limit, state.as_str()], delivery)?
         .collect()
 }
 
@@ -144,7 +162,7 @@ pub(super) fn due(
         .collect()
 }
 
-/// Deliveries that can be made once more, by event.
+/// Deliveries that can be made once more, by event; one more than there is room for.
 pub(super) fn redeliverable(
     connection: &Connection,
     account: AccountId,
@@ -154,7 +172,7 @@ pub(super) fn redeliverable(
     let range = |from: Seq, to: Seq| {
         connection
             .prepare_cached(RANGE)?
-            .query_map(params![account.0, webhook.0, from.0, to.0, REDELIVERIES], delivery_row)?
+            .query_map(params![account.0, webhook.0, from.0, to.0, REDELIVERIES + 1], delivery_row)?
             .collect()
     };
     match which {
@@ -162,31 +180,37 @@ pub(super) fn redeliverable(
         Redelivery::Range(from, to) => range(from, to),
         Redelivery::Failed => connection
             .prepare_cached(FAILED)?
-            .query_map(params![account.0, webhook.0, REDELIVERIES], delivery_row)?
+            .query_map(params![account.0, webhook.0, REDELIVERIES + 1], delivery_row)?
             .collect(),
     }
 }
 
-/// The deliveries of events, of whatever webhook, of which something is left.
-pub(super) fn of_events(
+/// The oldest delivery that is not settled of each contact that these are about.
+pub(super) fn oldest_unsettled(
     connection: &Connection,
     account: AccountId,
-    events: &[Seq],
-) -> rusqlite::Result<Vec<(WebhookId, Seq)>> {
-    let webhooks: Vec<i64> = connection
-        .prepare_cached(WEBHOOK_IDS)?
-        .query_map(params![account.0], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut exists = connection.prepare_cached(EXISTS)?;
-    let mut found = Vec::new();
-    for webhook in webhooks {
-        for seq in events {
-            if exists.exists(params![account.0, webhook, seq.0])? {
-                found.push((WebhookId(webhook), *seq));
-            }
-        }
+    webhook: WebhookId,
+    of: &[(Seq, DeliveryRow)],
+) -> rusqlite::Result<Vec<(Seq, DeliveryRow)>> {
+    let contacts: BTreeSet<ContactId> = of.iter().map(|(_, row)| row.contact).collect();
+    let mut statement = connection.prepare_cached(OLDEST_UNSETTLED)?;
+    let mut oldest = Vec::new();
+    for contact in contacts {
+        let key = params![account.0, webhook.0, contact.0];
+        oldest.extend(statement.query_row(key, delivery_row).optional()?);
     }
-    Ok(found)
+    Ok(oldest)
+}
+
+/// How many deliveries, of whatever webhook, hold something of a contact.
+pub(super) fn count_of_contact(
+    connection: &Connection,
+    account: AccountId,
+    id: ContactId,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(COUNT_OF_CONTACT)?
+        .query_row(params![account.0, id.0], |row| row.get(0))
 }
 
 /// Webhooks that are at work, are nobody else's, and have something to do.
@@ -194,14 +218,29 @@ pub(super) fn at_work(
     connection: &Connection,
     owner: &str,
     now: UnixMillis,
-    limit: usize,
-) -> rusqlite::Result<Vec<LeasedWebhook>> {
-    connection
-        .prepare_cached(AT_WORK)?
-        .query_map(params![owner, now.0, limit.min(READ_ROWS)], |row| {
-            Ok(LeasedWebhook { stored: webhooks::stored(row)?, last_seq: Seq(row.get(14)?) })
-        })?
-        .collect()
+    room: LeaseRoom,
+) -> rusqlite::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(AT_WORK)?;
+    for (failing, limit, of_account) in room.kinds() {
+        let limit = limit.min(READ_ROWS);
+        let rows =
+            statement.query_map(params![owner, now.0, failing, of_account, limit], |row| {
+                let stored = webhooks::stored(row)?;
+                let leased = LeasedWebhook { stored, last_seq: Seq(row.get(14)?) };
+                Ok(Found { leased, revive_from: row.get(15)? })
+            })?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}
+
+/// A webhook that may be leased.
+pub(super) struct Found {
+    leased: LeasedWebhook,
+    revive_from: Option<i64>,
 }
 
 /// Leases webhooks that have something to do.
@@ -210,14 +249,39 @@ pub(super) fn lease(
     owner: &str,
     now: UnixMillis,
     until: UnixMillis,
-    limit: usize,
+    room: LeaseRoom,
 ) -> rusqlite::Result<Vec<LeasedWebhook>> {
-    let leased = at_work(connection, owner, now, limit)?;
     let mut take = connection.prepare_cached(TAKE)?;
-    for LeasedWebhook { stored, .. } in &leased {
-        take.execute(params![stored.account.0, stored.webhook.id.0, owner, until.0])?;
+    let mut taken = Vec::new();
+    for Found { leased, revive_from } in at_work(connection, owner, now, room)? {
+        let (account, webhook) = (leased.stored.account, leased.stored.webhook.id);
+        take.execute(params![account.0, webhook.0, owner, until.0, now.0])?;
+        if let Some(from) = revive_from {
+            revive(connection, account, webhook, from, now)?;
+        }
+        taken.push(leased);
     }
-    Ok(leased)
+    Ok(taken)
+}
+
+/// Lets the next pending deliveries of a webhook that was set to work begin anew.
+fn revive(
+    connection: &Connection,
+    account: AccountId,
+    webhook: WebhookId,
+    from: i64,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    let seqs: Vec<i64> = connection
+        .prepare_cached(TO_REVIVE)?
+        .query_map(params![account.0, webhook.0, from, REVIVED_DELIVERIES], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut statement = connection.prepare_cached(REVIVE)?;
+    for seq in &seqs {
+        statement.execute(params![account.0, webhook.0, seq, now.0])?;
+    }
+    let next = revive_after(&seqs);
+    connection.prepare_cached(REVIVED)?.execute(params![account.0, webhook.0, next]).map(drop)
 }
 
 /// Ends all leases.

@@ -109,6 +109,8 @@ pub(super) fn rows(
     }
     for (webhook, which) in &needs.redeliveries {
         let rows = deliveries::redeliverable(connection, account, *webhook, *which)?;
+        let oldest = deliveries::oldest_unsettled(connection, account, *webhook, &rows)?;
+        ledger.load_unsettled(*webhook, oldest);
         ledger.load_redeliverable(*webhook, *which, rows);
     }
     for key in &needs.outcomes {
@@ -139,7 +141,7 @@ fn traces(
             ledger.load_outcome(key.clone(), kept);
         }
     }
-    let deliveries = deliveries::of_events(connection, account, &events)?;
+    let deliveries = deliveries::count_of_contact(connection, account, id)?;
     Ok(Traces { events, outcomes, deliveries })
 }
 

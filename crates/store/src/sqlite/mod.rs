@@ -52,7 +52,7 @@ use rusqlite::Connection;
 
 use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
-    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease,
+    CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
     LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
     StoreError, WebhookHealth, ledger::Call,
 };
@@ -163,7 +163,13 @@ impl Store for SqliteStore {
         let call = Call::new(cx, changes, atomic)?;
         let erases =
             call.changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
-        let applied = self.writer.call(move |connection| changes::apply(connection, &call)).await;
+        let room = self.writer.room(call.changes.len())?;
+        let work = move |connection: &_| {
+            let applied = changes::apply(connection, &call);
+            drop(room);
+            applied
+        };
+        let applied = self.writer.call(work).await;
         if erases && applied.is_ok() {
             tokio::spawn(empty_log(Arc::clone(&self.writer)));
         }
@@ -324,16 +330,16 @@ impl Store for SqliteStore {
         owner: &str,
         now: UnixMillis,
         until: UnixMillis,
-        limit: usize,
+        room: LeaseRoom,
     ) -> Result<Vec<LeasedWebhook>, StoreError> {
         // Mostly there is nothing to do, and so nothing to be written.
         let found =
-            self.readers.read(|connection| deliveries::at_work(connection, owner, now, limit))?;
+            self.readers.read(|connection| deliveries::at_work(connection, owner, now, room))?;
         if found.is_empty() {
-            return Ok(found);
+            return Ok(Vec::new());
         }
         let owner = owner.to_owned();
-        self.write(move |connection| deliveries::lease(connection, &owner, now, until, limit)).await
+        self.write(move |connection| deliveries::lease(connection, &owner, now, until, room)).await
     }
 
     async fn release_webhook(&self, lease: &Lease) -> Result<(), StoreError> {

@@ -1,8 +1,6 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
-use meishi_contacts::{
-    AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey, limits::REVIVED_DELIVERIES,
-};
+use meishi_contacts::{AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::row::to_json;
@@ -50,9 +48,10 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     BURY_EVENT = "UPDATE events SET kind = ?3, body = ?4, request_id = ''
          WHERE account_id = ?1 AND seq = ?2";
-    ERASE_DELIVERY = "UPDATE deliveries
+    ERASE_DELIVERIES = "UPDATE deliveries
          SET state = 'erased', payload = '', attempts = '[]', next_at = NULL
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq = ?3";
+         WHERE account_id = ?1 AND contact_id = ?2 AND state <> 'erased'
+           AND kind <> 'contact.erased'";
     INSERT_DELETED_CONTACT = "INSERT INTO deleted_contacts (account_id, id, last_seq)
          VALUES (?1, ?2, ?3)
          ON CONFLICT (account_id, id) DO UPDATE SET last_seq = excluded.last_seq";
@@ -67,11 +66,8 @@ statements! {
          WHERE account_id = ?1 AND id = ?2";
     DELETE_WEBHOOK = "UPDATE webhooks SET state = 'deleted', secret = '', previous_secret = NULL
          WHERE account_id = ?1 AND id = ?2";
-    REVIVE_DELIVERIES = "UPDATE deliveries SET next_at = ?3, tries = 0
-         WHERE account_id = ?1 AND webhook_id = ?2 AND seq IN (
-           SELECT seq FROM deliveries
-           WHERE account_id = ?1 AND webhook_id = ?2 AND state = 'pending'
-           ORDER BY next_at, seq LIMIT ?4)";
+    // Whoever leases it lets what is pending begin anew.
+    REVIVE_WEBHOOK = "UPDATE webhooks SET revive_from = 0 WHERE account_id = ?1 AND id = ?2";
     WAKE_WEBHOOK = "UPDATE webhooks SET next_at = 0 WHERE account_id = ?1 AND id = ?2";
     UPDATE_DELIVERY = "UPDATE deliveries SET state = ?4, tries = ?5, next_at = ?6,
            settled_at = NULL
@@ -120,9 +116,6 @@ pub(super) fn rows(
         let tombstone = EventBody::Tombstone { id: erased.id };
         let body = to_json(&tombstone)?;
         to.each(BURY_EVENT, &erased.events, |seq| (to.account, seq.0, tombstone.kind(), &body))?;
-        to.each(ERASE_DELIVERY, &erased.deliveries, |(webhook, seq)| {
-            (to.account, webhook.0, seq.0)
-        })?;
     }
 
     to.inboxes(INSERT_INBOX, &writes.new_inboxes)?;
@@ -162,6 +155,9 @@ pub(super) fn rows(
         let next_at = row.next_at.map(|at| at.0);
         (to.account, webhook.0, seq.0, row.state.as_str(), row.tries, next_at)
     })?;
+    for erased in writes.erased.iter().filter(|erased| erased.has_deliveries) {
+        connection.prepare_cached(ERASE_DELIVERIES)?.execute(params![to.account, erased.id.0])?;
+    }
     for webhook in &writes.woken_webhooks {
         connection.prepare_cached(WAKE_WEBHOOK)?.execute(params![to.account, webhook.0])?;
     }
@@ -278,9 +274,7 @@ impl Target<'_> {
                 self.connection.prepare_cached(statement)?.execute(columns.as_slice())?;
             }
         }
-        self.each(REVIVE_DELIVERIES, &writes.revived_webhooks, |(id, at)| {
-            (self.account, id.0, at.0, REVIVED_DELIVERIES)
-        })
+        self.each(REVIVE_WEBHOOK, &writes.revived_webhooks, |id| (self.account, id.0))
     }
 
     fn keys(&self, keys: &[StoredKey]) -> rusqlite::Result<()> {

@@ -6,13 +6,14 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE};
+use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE, WRITE_QUEUE_CHANGES};
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{execute, migrations, store_error};
 use crate::StoreError;
@@ -20,6 +21,8 @@ use crate::StoreError;
 /// A handle to the writer's thread.
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
+    /// How many changes may wait besides.
+    room: Arc<Semaphore>,
 }
 
 enum Message {
@@ -78,7 +81,7 @@ impl Writer {
         thread::Builder::new()
             .name("meishi-writer".into())
             .spawn(move || serve(connection, calls))?;
-        Ok(Self { queue })
+        Ok(Self { queue, room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)) })
     }
 
     /// Runs `work` in the next group and answers when it is on disk. Nothing of it stays when it
@@ -96,6 +99,13 @@ impl Writer {
             mpsc::error::TrySendError::Closed(_) => StoreError::closed(),
         })?;
         answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+
+    /// Makes room for so many changes, which is held until they ran.
+    pub(super) fn room(&self, changes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(changes);
+        room.map_err(|_| StoreError::Busy)
     }
 
     /// Folds the log into the file and empties it; `false` when a reader is in the way.

@@ -1,8 +1,8 @@
 //! `GET /api/v2/accounts/events`: the events as server-sent events, with ids and versions and nothing
 //! of a person.
 //!
-//! The body is pulled: a stream reads of the store what it sends next, once the connection has taken
-//! what it sent before. One that is not read holds nothing back, and is dropped by the write timeout
+//! The body is pulled: a stream takes what it sends next of what `tail/recent.rs` read for all streams
+//! at the end, or else of the store, once the connection has taken what it sent before. One that is not read holds nothing back, and is dropped by the write timeout
 //! of `serve.rs`.
 
 use std::convert::Infallible;
@@ -21,10 +21,7 @@ use meishi_contacts::{
 use meishi_store::{Database, StoreError};
 use serde::Serialize;
 use serde_json::json;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{are_known, number, parse_seq};
 use crate::{
@@ -33,14 +30,15 @@ use crate::{
     auth::{Caller, Reader},
     params::Params,
     streams::{Kind, Slot},
-    tail::Sign,
+    tail::{Follower, Found, Source},
 };
 
 /// Stream the account's changes
 ///
 /// Server-sent events: `id` is the event's number, `event` its type, `data` an object with `seq`,
 /// `type`, `at` and, where it is about a contact, `contact_id` and `version`. The first event is
-/// `hello` with `database`, `epoch` and `last_seq`. The stream goes on after `Last-Event-ID` or
+/// `hello` with `database`, `epoch` and `last_seq`; its `id` is the event after which the stream
+/// begins. The stream goes on after `Last-Event-ID` or
 /// `after`, else it begins with what is yet to come. `resync`, with the same members as `hello`, says
 /// that events are missing before what follows: read what you show anew. A comment comes every 15
 /// seconds.
@@ -57,7 +55,7 @@ use crate::{
     responses((
         status = 200, description = "The events, without end",
         body = String, content_type = "text/event-stream",
-        example = "event: hello\ndata: {\"database\":\"0197\",\"epoch\":1,\"last_seq\":41}\n\nid: 42\nevent: contact.updated\ndata: {\"seq\":42,\"type\":\"contact.updated\",\"contact_id\":7,\"version\":3,\"at\":\"2026-11-20T08:00:00Z\"}\n\n",
+        example = "id: 41\nevent: hello\ndata: {\"database\":\"0197\",\"epoch\":1,\"last_seq\":41}\n\nid: 42\nevent: contact.updated\ndata: {\"seq\":42,\"type\":\"contact.updated\",\"contact_id\":7,\"version\":3,\"at\":\"2026-11-20T08:00:00Z\"}\n\n",
     )),
 )]
 pub async fn stream(
@@ -73,18 +71,21 @@ pub async fn stream(
     let epoch = number(&params, "epoch")?;
     let slot = app.streams.enter(Kind::Stream, &caller)?;
     // Before the first look, so that nothing comes unnoticed between the two.
-    let signs = app.tail.follow(caller.account);
+    let follower = app.tail.stream(caller.account);
     let database = app.store.database().await?;
     let counts = app.store.counts(caller.account).await?.ok_or(ApiError::NotFound)?;
-    let mut first = message("hello", None, &standing(&database, counts.last_seq));
     let is_known = after.is_none_or(|seq| are_known(&counts, seq))
         && epoch.is_none_or(|epoch| epoch.0 == database.epoch);
+    let after = after.filter(|_| is_known).unwrap_or(counts.last_seq);
+    // Whoever is cut off before the first event connects again with this id, and misses nothing. A
+    // place that is not known gets none: until the reader has the `resync`, it is to ask as before.
+    let place = is_known.then_some(after);
+    let mut first = message("hello", place, &standing(&database, counts.last_seq));
     if !is_known {
         first.push_str(&resync(&database, counts.last_seq));
     }
-    let after = after.filter(|_| is_known).unwrap_or(counts.last_seq);
     let beat = Instant::now() + STREAM_HEARTBEAT;
-    let stream = Stream { app, caller, signs, slot, database, after, beat, first: Some(first) };
+    let stream = Stream { app, caller, follower, slot, database, after, beat, first: Some(first) };
     let body = unfold(stream, |mut stream| async {
         let text = stream.next().await?;
         Some((Ok::<_, Infallible>(text), stream))
@@ -112,7 +113,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, ApiError> {
 struct Stream {
     app: App,
     caller: Caller,
-    signs: watch::Receiver<Sign>,
+    follower: Follower,
     slot: Slot,
     database: Database,
     /// The last event that was sent, or passed over.
@@ -142,7 +143,7 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = self.app.stopped() => return None,
-                Ok(()) = self.signs.changed() => {}
+                Ok(()) = self.follower.signs.changed() => {}
                 () = sleep_until(self.beat) => {}
             }
         }
@@ -161,11 +162,21 @@ impl Stream {
 
     /// The events that there are now, or a `resync` where they do not follow those before.
     async fn read(&mut self) -> Result<Option<String>, StoreError> {
-        let sign = *self.signs.borrow_and_update();
+        let sign = *self.follower.signs.borrow_and_update();
         if sign.epoch > self.database.epoch {
             return self.resync().await.map(Some);
         }
         let account = self.caller.account;
+        let source = Source { store: &*self.app.store, account, render: told };
+        match self.follower.after(&source, sign, self.after).await? {
+            Found::Nothing => return Ok(None),
+            Found::Events(messages) => {
+                self.slot.events += messages.len() as u64;
+                self.after = messages.last().map_or(self.after, |(seq, _)| *seq);
+                return Ok(Some(messages.iter().map(|(_, text)| &**text).collect()));
+            }
+            Found::Elsewhere => {}
+        }
         let events = self.app.store.events(account, self.after, FEED_READ_ROWS).await?;
         let Some(first) = events.first() else {
             // Fewer than there were: the database lost some, or the sign is older than they are.

@@ -1,12 +1,7 @@
 //! What a webhook was told and is to be told: each message with its attempts, and once more.
 
 use axum::{Json, extract::State};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use meishi_contacts::{
-    Fault, FaultCode, Seq, WebhookId,
-    ids::MAX_ID,
-    limits::{MAX_PAGE_SIZE, PAGE_SIZE},
-};
+use meishi_contacts::{AccountId, Fault, FaultCode, Seq, WebhookId, ids::MAX_ID};
 use meishi_store::{Attempt, Change, Delivery, DeliveryQuery, DeliveryState, Outcome, Redelivery};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +12,9 @@ use crate::{
     api::{apply_one, livedesk::contacts::integer, rfc3339, unexpected},
     auth::Administrator,
     body::Fields,
-    openapi::Redeliver,
+    cursor::{self, Position, Question},
+    openapi::{ErrorBody, Redeliver},
+    paging::{ByCursor, page_size},
     params::{Params, PathId, PathIds},
 };
 
@@ -123,7 +120,7 @@ pub struct DeliveryListMeta {
     #[schema(example = true)]
     has_more: bool,
     /// The `cursor` of the next page; `null` on the last.
-    #[schema(required = true, example = "AAAAAAAAABE")]
+    #[schema(required = true, example = "AZ1vJp0m2c3kAAAAAAAAABFvcGFxdWU")]
     next_cursor: Option<String>,
 }
 
@@ -145,6 +142,10 @@ struct RedeliveryCount {
     /// So many.
     #[schema(example = 1)]
     count: usize,
+    /// The first event that was left over, to go on with; `null` when all that was asked for goes
+    /// out.
+    #[schema(required = true, example = 1042)]
+    next_from: Option<i64>,
 }
 
 /// List a webhook's deliveries
@@ -161,7 +162,10 @@ struct RedeliveryCount {
         ("limit" = Option<i64>, Query, description = "Deliveries on a page, 1 to 100, default 15", example = 100),
         ("cursor" = Option<String>, Query, description = "The `meta.next_cursor` of the page before", example = ""),
     ),
-    responses((status = 200, description = "A page of deliveries", body = DeliveryList)),
+    responses(
+        (status = 200, description = "A page of deliveries", body = DeliveryList),
+        (status = 410, description = "The cursor is of another database, or of one that was restored since", body = ErrorBody),
+    ),
 )]
 pub async fn list(
     Administrator(caller): Administrator,
@@ -174,17 +178,26 @@ pub async fn list(
         None | Some("") => None,
         Some(name) => Some(DeliveryState::parse(name).ok_or_else(unknown_state)?),
     };
-    let before = match params.get("cursor") {
-        None | Some("") => None,
-        Some(cursor) => Some(read_cursor(cursor)?),
+    let asked = ByCursor::asked(&params)?;
+    let ByCursor { limit, cursor } =
+        asked.unwrap_or_else(|| ByCursor { limit: page_size(&params), cursor: None });
+    let (question, database) = (question(caller.account, id, state), app.store.database().await?);
+    let before = match cursor {
+        None => None,
+        Some(cursor) => {
+            let mut reader = cursor::Reader::open(&cursor, &database, &question)?;
+            let seq = reader.number().map(Seq);
+            Some(reader.finish(seq)?)
+        }
     };
-    let limit = params.get("limit").and_then(|limit| limit.parse::<usize>().ok());
-    let limit = limit.filter(|limit| *limit > 0).unwrap_or(PAGE_SIZE).min(MAX_PAGE_SIZE);
     let query = DeliveryQuery { state, before };
     let mut found = app.store.deliveries(caller.account, id, query, limit + 1).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| cursor(last.seq));
+    let next_cursor = found.last().filter(|_| has_more).map(|last| {
+        let position = Position::default().number(last.seq.0);
+        position.seal(&database, &question)
+    });
     let payload = found.into_iter().map(|delivery| DeliveryView::new(delivery, false)).collect();
     Ok(Json(DeliveryList { meta: DeliveryListMeta { has_more, next_cursor }, payload }))
 }
@@ -215,8 +228,10 @@ pub async fn read(
 /// Deliver once more
 ///
 /// The delivery of one event (`seq`), those of the events from `from` to `to`, or all that were
-/// given up (`failed`): the oldest 1,000 of them. The messages are the same bytes with the same
-/// `webhook-id`. A webhook that is paused is told once it is set to work again.
+/// given up (`failed`): the oldest 1,000 of them; where `next_from` is not `null`, call again, with
+/// it as `from`, or with `failed` as before. The messages are the same bytes with the same
+/// `webhook-id`, and those of one contact stay in order. A webhook that is paused is told once it is
+/// set to work again.
 #[utoipa::path(
     post,
     path = "/api/v2/accounts/webhooks/{id}/redeliver",
@@ -241,8 +256,9 @@ pub async fn redeliver(
     let Some(which) = which else { return Err(ApiError::Internal) };
     let request = caller.context(&app, &body);
     match apply_one(&app, request, Change::Redeliver { id, which }).await? {
-        Outcome::Redelivering { count } => {
-            Ok(Json(RedeliveryAnswer { payload: RedeliveryCount { count } }))
+        Outcome::Redelivering { count, next_from } => {
+            let next_from = next_from.map(|seq| seq.0);
+            Ok(Json(RedeliveryAnswer { payload: RedeliveryCount { count, next_from } }))
         }
         other => Err(unexpected(&other)),
     }
@@ -287,13 +303,8 @@ fn unknown_state() -> ApiError {
     ApiError::MalformedRequest(format!("state must be one of {states}"))
 }
 
-fn cursor(seq: Seq) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(seq.0.to_be_bytes())
-}
-
-fn read_cursor(cursor: &str) -> Result<Seq, ApiError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-    let bytes: Option<[u8; 8]> = bytes.and_then(|bytes| bytes.try_into().ok());
-    let seq = bytes.map(i64::from_be_bytes).filter(|seq| (1..=MAX_ID).contains(seq));
-    seq.map(Seq).ok_or_else(|| ApiError::MalformedRequest("cursor is none of this list".into()))
+/// What a cursor of the list goes on with.
+fn question(account: AccountId, id: WebhookId, state: Option<DeliveryState>) -> Question {
+    let state = state.map_or("", DeliveryState::as_str);
+    Question::of("deliveries", account).with(id.0.to_be_bytes()).with(state)
 }

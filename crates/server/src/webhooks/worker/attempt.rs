@@ -30,12 +30,21 @@ impl Turn<'_> {
         if self.is_over() {
             return Ok(());
         }
+        // What its account did to it meanwhile holds from the next message on.
+        if !self.is_unchanged().await? {
+            self.course().lost = true;
+            return Ok(());
+        }
         let app = self.app();
         let body = Bytes::from(std::mem::take(&mut delivery.payload));
         let (at, begun) = (app.clock.now(), Instant::now());
         let headers = self.headers(&delivery.id, at, &body)?;
+        let account = self.lease.account;
         let answer = match &self.target {
-            Ok(target) => app.egress.post(target, headers, body).await.map_err(|e| e.to_string()),
+            Ok(target) => {
+                let answer = app.egress.post(account, target, headers, body).await;
+                answer.map_err(|error| error.to_string())
+            }
             Err(error) => Err(format!("the URL {error}")),
         };
         let time = begun.elapsed();
@@ -97,10 +106,13 @@ impl Turn<'_> {
         course.failed = true;
         let since = *course.failing_since.get_or_insert(attempt.at);
         let patience = i64::try_from(WEBHOOK_PATIENCE.as_millis()).unwrap_or(i64::MAX);
-        let has_failed_for_long = now.0.saturating_sub(since.0) >= patience;
+        let begun = begun(delivery).unwrap_or(attempt.at);
+        // Only while this message was tried is it known that the endpoint took nothing: after a
+        // message that was given up there may have been none to take for days.
+        let has_failed_for_long = now.0.saturating_sub(since.max(begun).0) >= patience;
         // A message that was given up while others got through is its own fault, or a shorter one of
         // the endpoint's; the webhook stays at work.
-        let nothing_got_through = since <= begun(delivery).unwrap_or(attempt.at);
+        let nothing_got_through = since <= begun;
         let stop = |state, reason, name| Outcome {
             // Nothing is given up by that: it goes out again when the webhook is set to work.
             settlement: Settlement::Retry(now),

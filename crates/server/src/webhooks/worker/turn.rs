@@ -125,7 +125,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether the webhook is still what it was when it was leased.
-    async fn is_unchanged(&self) -> Result<bool, StoreError> {
+    pub(super) async fn is_unchanged(&self) -> Result<bool, StoreError> {
         let store = &self.app().store;
         let webhook = store.webhook(self.lease.account, self.lease.webhook).await?;
         let Some(mut webhook) = webhook else { return Ok(false) };

@@ -221,6 +221,52 @@ async fn a_message_that_is_given_up_while_others_get_through_pauses_nothing() {
 }
 
 #[tokio::test]
+async fn a_failure_long_ago_with_nothing_to_tell_since_pauses_nothing() {
+    let scene = Scene::new().await;
+    let (fails, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (switch, requests) = (Arc::clone(&fails), Arc::clone(&count));
+    let endpoint = Endpoint::deciding(move |body| {
+        requests.fetch_add(1, Ordering::SeqCst);
+        let refused = body.contains("poison") || switch.load(Ordering::SeqCst);
+        answer(if refused { 502 } else { 200 })
+    })
+    .await;
+    let hook = scene.hook(&endpoint, json!({})).await;
+    scene.anna.contact(json!({ "name": "poison" })).await;
+    scene.work().await;
+    let given_up = async || {
+        let failed = scene.anna.get(hook.path("/deliveries?state=failed")).await.ok();
+        failed.payload().as_array().unwrap().len()
+    };
+    let mut hours = 0;
+    while given_up().await == 0 {
+        assert!(hours < 100, "it is never given up");
+        scene.clock.advance(HOUR);
+        hours += 1;
+        if hours == 40 {
+            scene.anna.contact(json!({ "name": "good" })).await;
+        }
+        scene.work().await;
+    }
+    let shown = scene.shown(&hook).await;
+    assert!(shown["state"] == "enabled" && shown["failing_since"].is_string(), "{shown}");
+    // Four days of silence, and then a first message that fails once.
+    scene.clock.advance(96 * HOUR);
+    fails.store(true, Ordering::SeqCst);
+    scene.anna.contact(json!({ "name": "new" })).await;
+    let before = count.load(Ordering::SeqCst);
+    scene.work().await;
+    assert_eq!(count.load(Ordering::SeqCst), before + 1);
+    assert_eq!(scene.shown(&hook).await["state"], "enabled");
+    // One that takes nothing for three days from then on is paused all the same.
+    for _ in 0..90 {
+        scene.clock.advance(HOUR);
+        scene.work().await;
+    }
+    assert_eq!(scene.shown(&hook).await["state"], "paused");
+}
+
+#[tokio::test]
 async fn a_redirect_is_a_failure_and_not_followed() {
     let scene = Scene::new().await;
     let elsewhere = Endpoint::answering(&answer(204)).await;

@@ -1,5 +1,10 @@
 //! The log of deliveries, and what is delivered once more.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use rstest::rstest;
 
 use super::*;
@@ -42,6 +47,22 @@ async fn the_log_shows_the_newest_first_page_by_page_and_by_state() {
     };
     assert_eq!((by_state("pending").await, by_state("delivered").await), (1, 6));
     assert_eq!((by_state("failed").await, by_state("waiting").await), (0, 0));
+    let count = async |limit: &str| {
+        let answer = scene.anna.get(hook.path(&format!("/deliveries?limit={limit}"))).await.ok();
+        answer.payload().as_array().unwrap().len()
+    };
+    assert_eq!((count("-5").await, count("0").await, count("x").await), (1, 1, 7));
+    // A cursor belongs to its list.
+    let first = scene.anna.get(hook.path("/deliveries?limit=3")).await.ok();
+    let cursor = first.json["meta"]["next_cursor"].as_str().unwrap();
+    let other = scene.hook(&endpoint, json!({})).await;
+    for path in [
+        hook.path(&format!("/deliveries?state=delivered&cursor={cursor}")),
+        other.path(&format!("/deliveries?cursor={cursor}")),
+    ] {
+        let refused = scene.anna.get(&path).await;
+        assert_eq!((refused.status, refused.code()), (400, "malformed_request"), "{path}");
+    }
     for query in ["state=lost", "cursor=x", "cursor=%00", "cursor=AAAAAAAAAAA"] {
         let refused = scene.anna.get(hook.path(&format!("/deliveries?{query}"))).await;
         assert_eq!((refused.status, refused.code()), (400, "malformed_request"), "{query}");
@@ -104,6 +125,40 @@ async fn what_is_delivered_once_more_is_the_same_bytes_under_the_same_id() {
     assert_eq!(log[1]["state"], "delivered");
     let unknown = scene.anna.post(hook.path("/redeliver"), json!({ "seq": 999 })).await;
     assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn what_is_delivered_once_more_waits_for_earlier_messages_of_its_contact() {
+    let scene = Scene::new().await;
+    let works = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&works);
+    let mut endpoint =
+        Endpoint::deciding(move |_| answer(if switch.load(Ordering::SeqCst) { 200 } else { 500 }))
+            .await;
+    let hook = scene.hook(&endpoint, json!({})).await;
+    let id = scene.anna.contact(json!({ "name": "0" })).await;
+    scene.work().await;
+    works.store(false, Ordering::SeqCst);
+    for name in ["1", "2"] {
+        scene.rename(id, name).await;
+    }
+    assert_eq!(names(&endpoint.all_received()), ["0", "1"]);
+    works.store(true, Ordering::SeqCst);
+    let seqs: Vec<_> = scene.log(&hook).await.iter().map(|one| one["seq"].clone()).collect();
+    let [newest, _, oldest] = seqs.as_slice() else { panic!("{seqs:?}") };
+    let redeliver = async |body: Value| {
+        let answer = scene.anna.post(hook.path("/redeliver"), body).await.ok();
+        scene.work().await;
+        answer.payload().clone()
+    };
+    let one = json!({ "count": 1, "next_from": null });
+    assert_eq!(redeliver(json!({ "seq": newest })).await, one);
+    assert!(endpoint.all_received().is_empty(), "the one before it is tried again later");
+    assert_eq!(redeliver(json!({ "seq": oldest })).await, one);
+    assert_eq!(names(&endpoint.all_received()), ["0", "1", "2"]);
+    let three = json!({ "count": 3, "next_from": null });
+    assert_eq!(redeliver(json!({ "from": oldest, "to": newest })).await, three);
+    assert_eq!(names(&endpoint.all_received()), ["0", "1", "2"]);
 }
 
 #[tokio::test]

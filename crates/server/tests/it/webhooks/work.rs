@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use meishi_contacts::limits::WEBHOOK_LEASE;
+use meishi_contacts::limits::{
+    WEBHOOK_FAILING_TURNS, WEBHOOK_LEASE, WEBHOOK_REQUESTS, WEBHOOK_TURNS,
+};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
@@ -117,6 +119,42 @@ async fn a_paused_webhook_waits_and_is_told_what_it_missed() {
     assert_eq!(names(&endpoint.all_received()), ["a", "b"]);
 }
 
+#[tokio::test]
+async fn what_its_account_does_to_a_webhook_holds_from_the_next_message_on() {
+    let scene = Scene::new().await;
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let go = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let first = Endpoint::start(move |mut visit| {
+        let (arrived, gate) = (arrived.clone(), Arc::clone(&gate));
+        async move {
+            visit.request().await;
+            arrived.send(()).unwrap();
+            gate.acquire().await.unwrap().forget();
+            visit.answer(answer(204).as_bytes()).await;
+        }
+    })
+    .await;
+    let mut second = Endpoint::answering(&answer(204)).await;
+    let hook = scene.hook(&first, json!({})).await;
+    for number in 0..30 {
+        scene.anna.contact(json!({ "name": number.to_string() })).await;
+    }
+    let change = async {
+        for _ in 0..WEBHOOK_REQUESTS {
+            arrivals.recv().await.unwrap();
+        }
+        scene.anna.patch(hook.path(""), json!({ "url": second.url("/hook") })).await.ok();
+        go.add_permits(1000);
+    };
+    let (turns, ()) = tokio::join!(scene.worker.step(), change);
+    assert_eq!(turns.unwrap(), 1);
+    assert_eq!(first.connections(), WEBHOOK_REQUESTS, "those that were under way");
+    scene.work().await;
+    assert_eq!(first.connections(), WEBHOOK_REQUESTS);
+    assert_eq!(second.all_received().len(), 30 - WEBHOOK_REQUESTS);
+}
+
 /// A worker that runs until it is told to stop.
 fn running(scene: &Scene) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel();
@@ -197,5 +235,36 @@ async fn one_endpoint_that_hangs_does_not_keep_others_waiting() {
         timeout(Duration::from_secs(5), quick.received()).await.unwrap();
     }
     timeout(PATIENCE, hanging.received()).await.unwrap();
+    run.abort();
+}
+
+#[tokio::test]
+async fn dead_endpoints_of_one_account_keep_no_other_account_waiting() {
+    let scene = Scene::new().await;
+    let hanging = Endpoint::start(|mut visit| async move {
+        visit.request().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    // More than there are turns, all with something to say.
+    for _ in 0..WEBHOOK_TURNS + WEBHOOK_FAILING_TURNS + 20 {
+        scene.hook(&hanging, json!({})).await;
+    }
+    for number in 0..3 {
+        scene.anna.contact(json!({ "name": number.to_string() })).await;
+    }
+    let other = scene.account("Globex").await;
+    let eve = other.administrator().await;
+    let mut quick = Endpoint::answering(&answer(204)).await;
+    let body = json!({ "url": quick.url("/hook"), "events": EVENTS });
+    eve.post(WEBHOOKS, body).await.ok();
+    let (_stop, run) = running(&scene);
+    while hanging.connections() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for number in 0..3 {
+        eve.contact(json!({ "name": number.to_string() })).await;
+        timeout(Duration::from_secs(4), quick.received()).await.unwrap();
+    }
     run.abort();
 }

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use meishi_contacts::{
-    ContactId, Credential, Fault, IdentityKind, InboxId, Role, limits::BATCH_CHANGES,
+    ContactId, Credential, Fault, IdentityKind, InboxId, Role, Version,
+    limits::{BATCH_CHANGES, OUTCOME_BYTES, WRITE_QUEUE_CHANGES},
 };
 use meishi_store::{
     Applied, Change,
     ChangeError::{self, Skipped},
     Missing, Outcome, Store, StoreError,
 };
+use serde_json::json;
 
 use super::{
     fields::{
         blank, create, create_in, delete, fresh_seed, inbox, key_of, named, set_labels, some_key,
-        update, with_email,
+        update, with_custom, with_email,
     },
+    idempotency::keyed,
     tenant::Tenant,
 };
 
@@ -120,6 +123,59 @@ pub(crate) async fn more_changes_than_are_allowed_are_refused_whole(store: Arc<d
     let applied = acme.apply(acme.cx(), vec![create(blank()); BATCH_CHANGES], true).await;
     assert!(applied.results.iter().all(Result::is_ok));
     assert_eq!(acme.counts().await, (i64::try_from(BATCH_CHANGES).unwrap(), 0));
+}
+
+pub(crate) async fn a_call_whose_outcome_would_be_too_large_does_nothing(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let filler = "x".repeat(60_000);
+    let id = acme.create(with_custom(json!({"filler": filler}))).await.contact.id;
+    let changes = |count| (0..count).map(|n| update(id, named(&n.to_string()))).collect();
+    let too_many = OUTCOME_BYTES / filler.len() + 1;
+    for (cx, atomic) in [(acme.cx(), true), (keyed(&acme, "k", 1), false)] {
+        let refused = store.apply(cx, changes(too_many), atomic);
+        // What may share its commit goes on.
+        let (refused, beside) = futures::join!(refused, acme.change(create(blank())));
+        assert!(matches!(refused, Err(StoreError::OutcomeTooLarge)), "{refused:?}");
+        beside.unwrap();
+        assert_eq!(acme.read(id).await.contact.version, Version(1));
+    }
+    assert_eq!(acme.counts().await, (3, 0));
+    // Its key is as good as new.
+    let applied = acme.apply(keyed(&acme, "k", 1), changes(too_many / 2), false).await;
+    assert!(!applied.replayed && applied.results.iter().all(Result::is_ok));
+}
+
+pub(crate) async fn a_refusal_names_no_contact_that_was_undone_with_it(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let anna = acme.create(with_email("anna@example.com")).await.contact.id;
+    let bob = || create(with_email("bob@example.com"));
+    let atomic = async |changes| acme.apply(acme.cx(), changes, true).await.results.pop().unwrap();
+    let unknown = Fault { contact_id: None, ..Fault::taken("email", ContactId(2)) };
+    assert_eq!(atomic(vec![bob(), bob()]).await, Err(ChangeError::Faults(vec![unknown])));
+    let known = Fault::taken("email", anna);
+    let taken = create(with_email("anna@example.com"));
+    assert_eq!(atomic(vec![bob(), taken]).await, Err(ChangeError::Faults(vec![known])));
+    // Where each stands on its own, the one before is there.
+    let alone = acme.apply(acme.cx(), vec![bob(), bob()], false).await.results;
+    assert_eq!(alone[1], Err(ChangeError::Faults(vec![Fault::taken("email", ContactId(2))])));
+}
+
+pub(crate) async fn the_queue_holds_so_many_changes_and_refuses_more(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    // They go round fast, as nothing is there to be deleted.
+    let changes = vec![delete(ContactId(404)); BATCH_CHANGES];
+    let most = WRITE_QUEUE_CHANGES / BATCH_CHANGES;
+    let calls: Vec<_> = vec![changes; 4 * most];
+    let calls = calls.into_iter().map(|changes| store.apply(acme.cx(), changes, false));
+    let answers = futures::future::join_all(calls).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(done.len() >= most && !refused.is_empty(), "{} of {}", done.len(), 4 * most);
+    assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Busy))));
+    // All of it is free again.
+    let changes = vec![delete(ContactId(404)); BATCH_CHANGES];
+    for _ in 0..=most {
+        store.apply(acme.cx(), changes.clone(), false).await.unwrap();
+    }
 }
 
 pub(crate) async fn a_call_without_changes_does_nothing(store: Arc<dyn Store>) {

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
 use meishi_contacts::{InboxId, Seq, WebhookId};
-use meishi_store::{DeliveryQuery, Include, Lease, Settlement, Store, StoreError, WebhookHealth};
+use meishi_store::{
+    DeliveryQuery, Include, Lease, LeaseRoom, Settlement, Store, StoreError, WebhookHealth,
+};
 
 use super::{
     deliveries::attempt,
@@ -48,7 +50,10 @@ pub(crate) async fn every_call_after_close_fails_as_unavailable(store: Arc<dyn S
     assert!(is_unavailable(&store.deliveries(account, hook, query, 9).await), "deliveries");
     assert!(is_unavailable(&store.delivery(account, hook, Seq(1)).await), "delivery");
     assert!(is_unavailable(&store.due_deliveries(account, hook, NOON, 9).await), "due_deliveries");
-    assert!(is_unavailable(&store.lease_webhooks("a", NOON, NOON, 9).await), "lease_webhooks");
+    assert!(
+        is_unavailable(&store.lease_webhooks("a", NOON, NOON, LeaseRoom::of_each(9)).await),
+        "lease_webhooks"
+    );
     let lease = Lease { account, webhook: hook, owner: "a".to_owned() };
     assert!(is_unavailable(&store.release_webhook(&lease).await), "release_webhook");
     let kept = store.enqueue_deliveries(&lease, Seq(1), Seq(2), Vec::new(), NOON).await;

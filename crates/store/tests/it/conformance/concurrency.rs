@@ -115,7 +115,7 @@ pub(crate) async fn of_changes_of_one_version_one_succeeds(store: Arc<dyn Store>
         async move { acme.change_as(cx, update(id, named(&format!("name {number}")))).await }
     })
     .await;
-    let stale = Err(ChangeError::Stale { current: Version(2) });
+    let stale = Err(ChangeError::Stale { id, current: Version(2) });
     assert_eq!(results.iter().filter(|result| **result == stale).count(), 29);
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
 }

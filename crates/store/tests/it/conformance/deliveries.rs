@@ -9,12 +9,15 @@ use std::{
 };
 
 use meishi_contacts::{
-    ContactId, Seq, UnixMillis, Webhook, WebhookId, WebhookPatch, WebhookState,
-    limits::LOGGED_ATTEMPTS,
+    AccountId, ContactId, Seq, UnixMillis, Webhook, WebhookId, WebhookPatch, WebhookState,
+    limits::{
+        LOGGED_ATTEMPTS, REDELIVERIES, REVIVED_DELIVERIES, WEBHOOK_ACCOUNT_FAILING_TURNS,
+        WEBHOOK_ACCOUNT_TURNS,
+    },
 };
 use meishi_store::{
-    Attempt, Change, ChangeError, Delivery, DeliveryQuery, DeliveryState, Lease, Missing,
-    NewDelivery, Outcome, Redelivery, Settlement, Store, WebhookHealth,
+    Attempt, Change, ChangeError, Delivery, DeliveryQuery, DeliveryState, Lease, LeaseRoom,
+    Missing, NewDelivery, Outcome, Redelivery, Settlement, Store, WebhookHealth,
 };
 
 use super::{
@@ -46,7 +49,12 @@ impl Told {
     /// The webhooks that a server leases for a second.
     pub(crate) async fn leased(&self, owner: &str, now: UnixMillis) -> Vec<WebhookId> {
         let until = UnixMillis(now.0 + 1000);
-        let leased = self.tenant.store.lease_webhooks(owner, now, until, 9).await.unwrap();
+        let leased = self
+            .tenant
+            .store
+            .lease_webhooks(owner, now, until, LeaseRoom::of_each(9))
+            .await
+            .unwrap();
         leased.iter().map(|leased| leased.stored.webhook.id).collect()
     }
 
@@ -123,7 +131,7 @@ impl Told {
 
     pub(crate) async fn redeliver(&self, which: Redelivery) -> Result<usize, ChangeError> {
         match self.tenant.change(Change::Redeliver { id: self.webhook.id, which }).await {
-            Ok(Outcome::Redelivering { count }) => Ok(count),
+            Ok(Outcome::Redelivering { count, .. }) => Ok(count),
             Err(error) => Err(error),
             other => panic!("not redelivered: {other:?}"),
         }
@@ -168,7 +176,8 @@ pub(crate) async fn a_webhook_without_anything_to_do_is_not_leased(store: Arc<dy
     let told = Told::new(&acme).await;
     let other = globex.create_webhook(webhook("https://example.org")).await;
     store.release_webhook(&told.lease).await.unwrap();
-    let leased = store.lease_webhooks("server 2", NOON, after(1), 9).await.unwrap();
+    let leased =
+        store.lease_webhooks("server 2", NOON, after(1), LeaseRoom::of_each(9)).await.unwrap();
     let ids: Vec<_> = leased.iter().map(|one| (one.stored.account, one.last_seq)).collect();
     assert_eq!(ids, [(globex.account, Seq(4))], "a new one is looked at once");
     let lease = Lease { account: globex.account, webhook: other.id, owner: "server 2".into() };
@@ -176,7 +185,8 @@ pub(crate) async fn a_webhook_without_anything_to_do_is_not_leased(store: Arc<dy
     assert_eq!(told.leased("server 2", after(5)).await, []);
     // A further event, of its account only.
     globex.create(named("Anna")).await;
-    let leased = store.lease_webhooks("server 2", after(5), after(6), 9).await.unwrap();
+    let leased =
+        store.lease_webhooks("server 2", after(5), after(6), LeaseRoom::of_each(9)).await.unwrap();
     assert_eq!(leased.len(), 1);
     let stored = &leased[0].stored;
     assert_eq!(
@@ -185,7 +195,93 @@ pub(crate) async fn a_webhook_without_anything_to_do_is_not_leased(store: Arc<dy
     );
     assert_eq!(stored.secret, "whsec_https://example.org");
     acme.create(named("Anna")).await;
-    assert_eq!(store.lease_webhooks("server 3", after(6), after(9), 1).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .lease_webhooks("server 3", after(6), after(9), LeaseRoom::of_each(1))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+pub(crate) async fn an_accounts_webhooks_have_their_share_of_the_turns_and_come_round(
+    store: Arc<dyn Store>,
+) {
+    let (acme, globex) = Tenant::two(&store).await;
+    let mut many = Vec::new();
+    for _ in 0..20 {
+        many.push(acme.create_webhook(webhook("https://example.com")).await.id);
+    }
+    let other = globex.create_webhook(webhook("https://example.org")).await.id;
+    let lease = async |owner: &str, now: i64, room: LeaseRoom| {
+        let until = after(now + 1000);
+        let leased = store.lease_webhooks(owner, after(now), until, room).await.unwrap();
+        let leased = leased.into_iter().map(|one| (one.stored.account, one.stored.webhook.id));
+        leased.collect::<Vec<_>>()
+    };
+    let of_acme = |range: std::ops::Range<usize>| -> Vec<_> {
+        many[range].iter().map(|id| (acme.account, *id)).collect()
+    };
+    let give_back = async |owner: &str, leased: &[(AccountId, WebhookId)]| {
+        for (account, webhook) in leased {
+            let (account, webhook, owner) = (*account, *webhook, owner.to_owned());
+            store.release_webhook(&Lease { account, webhook, owner }).await.unwrap();
+        }
+    };
+    let share = usize::try_from(WEBHOOK_ACCOUNT_TURNS).unwrap();
+    let room = LeaseRoom::of_each(100);
+    // All have something to do: events that they have not looked at, but for the last one.
+    acme.create(named("Anna")).await;
+    globex.create(named("Bob")).await;
+    let first = lease("server 1", 1, room).await;
+    let mut expected = of_acme(0..share);
+    expected.push((globex.account, other));
+    expected.sort_unstable();
+    assert_eq!(first, expected);
+    assert_eq!(lease("server 2", 2, room).await, [], "whoever has the others");
+    give_back("server 1", &of_acme(0..2)).await;
+    let second = lease("server 2", 3, room).await;
+    assert_eq!(second, of_acme(share..share + 2), "those that were not served yet");
+    give_back("server 1", &first).await;
+    give_back("server 2", &second).await;
+    let third = lease("server 3", 4, LeaseRoom { well: 4, failing: 0 }).await;
+    assert_eq!(third, of_acme(share + 2..share + 6));
+    give_back("server 3", &third).await;
+    let all = lease("server 4", 5, room).await;
+    assert!(all.contains(&(acme.account, many[19])) && all.contains(&(globex.account, other)));
+    give_back("server 4", &all).await;
+}
+
+pub(crate) async fn failing_webhooks_have_room_of_their_own(store: Arc<dyn Store>) {
+    let (acme, globex) = Tenant::two(&store).await;
+    let share = usize::try_from(WEBHOOK_ACCOUNT_FAILING_TURNS).unwrap();
+    let mut failing = Vec::new();
+    acme.create(named("Anna")).await;
+    for _ in 0..share + 2 {
+        let told = Told::new(&acme).await;
+        let before = told.look(acme.last_seq().await).await;
+        acme.create(named("Anna")).await;
+        let seq = told.look(before).await;
+        let health = WebhookHealth::Failing(NOON);
+        assert!(told.settle_as(seq.0, Settlement::Retry(NOON), health).await);
+        failing.push(told.webhook.id);
+    }
+    for webhook in failing.clone() {
+        let lease = Lease { account: acme.account, webhook, owner: "server 1".to_owned() };
+        store.release_webhook(&lease).await.unwrap();
+    }
+    let well = globex.create_webhook(webhook("https://example.org")).await.id;
+    globex.create(named("Bob")).await;
+    let lease = async |owner: &str, well: usize, failing: usize| {
+        let room = LeaseRoom { well, failing };
+        let leased = store.lease_webhooks(owner, after(1), after(9), room).await.unwrap();
+        leased.into_iter().map(|one| one.stored.webhook.id).collect::<Vec<_>>()
+    };
+    assert_eq!(lease("server 1", 0, 1).await, failing[..1]);
+    assert_eq!(lease("server 2", 1, 0).await, [well]);
+    assert_eq!(lease("server 3", 9, 9).await, failing[1..share]);
+    assert_eq!(lease("server 4", 9, 9).await, []);
 }
 
 pub(crate) async fn a_lease_that_is_given_back_comes_again_when_something_is_due(
@@ -250,7 +346,8 @@ pub(crate) async fn only_whoever_looked_at_the_events_before_keeps_what_it_saw(
     assert_eq!(store.delivery(account, id, Seq(4)).await.unwrap(), None);
     let query = DeliveryQuery { state: None, before: Some(Seq(6)) };
     let list = store.deliveries(account, id, query, 9).await.unwrap();
-    assert_eq!(list, [expected]);
+    let listed = Delivery { payload: String::new(), ..expected };
+    assert_eq!(list, [listed]);
     assert_eq!(store.deliveries(account, id, DeliveryQuery::default(), 1).await.unwrap().len(), 1);
 }
 
@@ -357,6 +454,71 @@ pub(crate) async fn a_webhook_that_works_again_is_told_at_once(store: Arc<dyn St
     assert_eq!(told.get(6).await.state, DeliveryState::Waiting);
 }
 
+pub(crate) async fn all_that_is_pending_begins_anew_step_by_step(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    let step = usize::try_from(REVIVED_DELIVERIES).unwrap();
+    for part in [step, 5] {
+        let changes = (0..part).map(|number| create(named(&number.to_string()))).collect();
+        acme.apply(acme.cx(), changes, true).await;
+    }
+    let mut from = Seq(4);
+    while let Some(last) = told.news(from).await.last().map(|last| last.seq) {
+        assert!(told.enqueue(&told.lease, from, last, told.news(from).await).await);
+        from = last;
+    }
+    let pending = async || {
+        let (account, id) = (acme.account, told.webhook.id);
+        store.due_deliveries(account, id, NOON, 1000).await.unwrap().len()
+    };
+    let (first, last) = (Seq(5), Seq(4 + i64::try_from(step).unwrap() + 5));
+    assert_eq!(from, last);
+    for seq in first.0..=last.0 {
+        assert!(told.settle(seq, Settlement::Retry(after(1_000_000))).await);
+    }
+    store.release_webhook(&told.lease).await.unwrap();
+    assert_eq!(pending().await, 0);
+    let url = Some("https://example.com/elsewhere".to_owned());
+    let patch = WebhookPatch { url, ..WebhookPatch::default() };
+    acme.change(Change::UpdateWebhook { id: told.webhook.id, patch }).await.unwrap();
+    assert_eq!(told.leased("server 1", NOON).await, [told.webhook.id]);
+    assert_eq!(pending().await, step);
+    assert_eq!((told.get(first.0).await.tries, told.get(last.0).await.tries), (0, 1));
+    store.release_webhook(&told.lease).await.unwrap();
+    for seq in first.0..first.0 + i64::try_from(step).unwrap() {
+        assert_eq!(told.get(seq).await.next_at, Some(NOON));
+    }
+    assert_eq!(told.leased("server 1", NOON).await, [told.webhook.id], "there is more");
+    assert_eq!((told.get(last.0).await.tries, told.get(last.0).await.next_at), (0, Some(NOON)));
+    // Once, and not again at each turn.
+    assert!(told.settle(first.0, Settlement::Retry(after(500))).await);
+    store.release_webhook(&told.lease).await.unwrap();
+    told.leased("server 1", NOON).await;
+    assert_eq!(told.get(first.0).await.next_at, Some(after(500)));
+}
+
+pub(crate) async fn a_webhook_with_a_new_url_begins_anew(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    acme.create(named("Anna")).await; // 5
+    told.look(Seq(4)).await;
+    let (retry, failing) = (Settlement::Retry(after(9000)), WebhookHealth::Failing(NOON));
+    told.settle_as(5, retry, failing).await;
+    store.release_webhook(&told.lease).await.unwrap();
+    let set = async |url: &str| {
+        let patch = WebhookPatch { url: Some(url.to_owned()), ..WebhookPatch::default() };
+        acme.change(Change::UpdateWebhook { id: told.webhook.id, patch }).await.unwrap();
+        told.leased("server 1", NOON).await;
+    };
+    set("https://example.com/hook").await;
+    assert_eq!(told.due(NOON).await, [0_i64; 0], "it is the same");
+    assert_eq!(told.read().await.failing_since, Some(NOON));
+    store.release_webhook(&told.lease).await.unwrap();
+    set("https://example.com/new").await;
+    assert_eq!((told.due(NOON).await, told.get(5).await.tries), (vec![5], 0));
+    assert_eq!(told.read().await.failing_since, None);
+}
+
 pub(crate) async fn deliveries_can_be_made_once_more(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let told = Told::new(&acme).await;
@@ -402,6 +564,77 @@ pub(crate) async fn deliveries_can_be_made_once_more(store: Arc<dyn Store>) {
     assert_eq!(acme.last_seq().await, before, "no event tells of it");
 }
 
+pub(crate) async fn what_is_made_once_more_keeps_its_contacts_order(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    let anna = acme.create(named("Anna")).await.contact.id; // 5
+    for name in ["Anne", "Ann", "Annie"] {
+        acme.update(anna, named(name)).await; // 6, 7, 8
+    }
+    told.look(Seq(4)).await;
+    assert!(told.settle(5, Settlement::GivenUp).await);
+    assert!(told.settle(6, Settlement::Retry(after(9000))).await);
+    // A later one does not pass the one that is tried again.
+    assert_eq!(told.redeliver(Redelivery::One(Seq(7))).await, Ok(1));
+    assert_eq!(told.due(after(9000)).await, [6]);
+    assert_eq!((told.get(6).await.tries, told.get(6).await.next_at), (1, Some(after(9000))));
+    assert_eq!(told.get(7).await.state, DeliveryState::Waiting);
+    // An earlier one comes before it.
+    assert_eq!(told.redeliver(Redelivery::Failed).await, Ok(1));
+    assert_eq!(told.due(after(9000)).await, [5]);
+    assert_eq!(told.list(Some(DeliveryState::Waiting)).await, [8, 7, 6]);
+    assert!(!told.settle(6, Settlement::Delivered).await, "it was under way, and goes out again");
+    for seq in 5..=8 {
+        assert_eq!(told.due(NOON).await, [seq]);
+        assert!(told.settle(seq, Settlement::Delivered).await);
+    }
+    // Several times in one call.
+    let again = |which| Change::Redeliver { id: told.webhook.id, which };
+    let changes = vec![
+        again(Redelivery::One(Seq(7))),
+        again(Redelivery::One(Seq(8))),
+        again(Redelivery::One(Seq(6))),
+        again(Redelivery::Range(Seq(5), Seq(5))),
+        again(Redelivery::One(Seq(6))),
+    ];
+    acme.apply(acme.cx(), changes, true).await;
+    assert_eq!(told.due(after(9000)).await, [5]);
+    assert_eq!(told.list(Some(DeliveryState::Waiting)).await, [8, 7, 6]);
+}
+
+pub(crate) async fn a_range_that_is_too_long_says_where_it_goes_on(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let told = Told::new(&acme).await;
+    let last = 4 + i64::try_from(REDELIVERIES).unwrap() + 3;
+    for part in [REDELIVERIES, 3] {
+        let changes = (0..part).map(|number| create(named(&number.to_string()))).collect();
+        acme.apply(acme.cx(), changes, true).await;
+    }
+    let mut from = Seq(4);
+    while let Some(to) = told.news(from).await.last().map(|last| last.seq) {
+        assert!(told.enqueue(&told.lease, from, to, told.news(from).await).await);
+        from = to;
+    }
+    for seq in 5..=last {
+        assert!(told.settle(seq, Settlement::GivenUp).await);
+    }
+    let redeliver =
+        async |which| match acme.change(Change::Redeliver { id: told.webhook.id, which }).await {
+            Ok(Outcome::Redelivering { count, next_from }) => (count, next_from),
+            other => panic!("{other:?}"),
+        };
+    let next = Seq(last - 2);
+    let range = |from| Redelivery::Range(from, Seq(last));
+    assert_eq!(redeliver(range(Seq(1))).await, (REDELIVERIES, Some(next)));
+    assert_eq!(redeliver(range(next)).await, (3, None));
+    for seq in 5..=last {
+        assert!(told.settle(seq, Settlement::GivenUp).await);
+    }
+    assert_eq!(redeliver(Redelivery::Failed).await, (REDELIVERIES, Some(next)));
+    assert_eq!(redeliver(Redelivery::Failed).await, (3, None));
+    assert_eq!(redeliver(range(Seq(6))).await, (REDELIVERIES, Some(Seq(last - 1))));
+}
+
 pub(crate) async fn what_was_erased_is_not_sent_any_more(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let told = Told::new(&acme).await;
@@ -438,7 +671,7 @@ pub(crate) async fn what_was_erased_is_not_sent_any_more(store: Arc<dyn Store>) 
     let changes = vec![all, super::fields::erase(bob), all_of(1), super::fields::erase(eve)];
     let applied = acme.apply(acme.cx(), changes, true).await; // 11, 12
     let count = |number: usize| match &applied.results[number] {
-        Ok(Outcome::Redelivering { count }) => *count,
+        Ok(Outcome::Redelivering { count, .. }) => *count,
         other => panic!("{other:?}"),
     };
     assert_eq!((count(0), count(2)), (2, 2));
@@ -484,7 +717,9 @@ pub(crate) async fn servers_that_work_at_once_deliver_each_event_once(store: Arc
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                let leased = store.lease_webhooks(&owner, after(now), after(now + 5), 9).await;
+                let leased = store
+                    .lease_webhooks(&owner, after(now), after(now + 5), LeaseRoom::of_each(9))
+                    .await;
                 for leased in leased.unwrap() {
                     let webhook = leased.stored.webhook;
                     let lease =
@@ -554,7 +789,10 @@ pub(crate) async fn bookkeeping_and_changes_do_not_wait_for_each_other_for_ever(
                         .await
                         .unwrap();
                     store.release_webhook(&lease).await.unwrap();
-                    store.lease_webhooks(&lease.owner, NOON, after(1), 9).await.unwrap();
+                    store
+                        .lease_webhooks(&lease.owner, NOON, after(1), LeaseRoom::of_each(9))
+                        .await
+                        .unwrap();
                 }
             }
         };

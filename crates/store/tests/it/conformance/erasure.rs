@@ -195,9 +195,35 @@ pub(crate) async fn an_erasure_asks_for_the_version_too(store: Arc<dyn Store>) {
     let if_match = |version| Context { precondition: Some(Version(version).into()), ..acme.cx() };
     let before = acme.state().await;
     let stale = acme.change_as(if_match(2), erase(id)).await;
-    assert_eq!(stale, Err(ChangeError::Stale { current: Version(1) }));
+    assert_eq!(stale, Err(ChangeError::Stale { id, current: Version(1) }));
     assert_eq!(acme.state().await, before);
     acme.change_as(if_match(1), erase(id)).await.unwrap();
+    // One that is gone has no version, be it erased or deleted.
+    let deleted = acme.create(zebulon()).await.contact.id;
+    acme.delete(deleted).await;
+    let before = acme.state().await;
+    for gone in [id, deleted] {
+        let missing = acme.change_as(if_match(1), erase(gone)).await;
+        assert_eq!(missing, Err(ChangeError::NotFound(Missing::Contact)));
+    }
+    assert_eq!(acme.state().await, before);
+    acme.erase(deleted).await;
+}
+
+pub(crate) async fn what_is_kept_of_others_stays(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let [a, b] = [acme.create(zebulon()).await.contact.id, acme.create(blank()).await.contact.id];
+    let labels = || vec![set_labels(a, &["vip"]), set_labels(b, &["press"])];
+    let with_erasure = [labels(), vec![erase(a)]].concat();
+    let before = acme.apply(keyed(&acme, "before", 1), labels(), false).await.results;
+    let within = acme.apply(keyed(&acme, "within", 1), with_erasure, false).await.results;
+    let missing = Err(ChangeError::NotFound(Missing::Contact));
+    let kept = async |key| acme.apply(keyed(&acme, key, 1), vec![], false).await.results;
+    assert_eq!(kept("before").await, [missing.clone(), before[1].clone()]);
+    assert_eq!(kept("within").await, [missing.clone(), within[1].clone(), within[2].clone()]);
+    // And is found when their turn comes.
+    assert_eq!(acme.erase(b).await.outcomes, 2);
+    assert_eq!(kept("before").await, [missing.clone(), missing]);
 }
 
 pub(crate) async fn what_a_call_did_before_it_erased_is_erased_too(store: Arc<dyn Store>) {

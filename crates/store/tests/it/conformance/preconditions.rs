@@ -30,7 +30,7 @@ pub(crate) async fn a_change_of_another_version_is_stale_and_says_which_it_is(
             set_labels(id, &[]),
         ] {
             let refused = acme.change_as(if_match(&acme, version), change).await;
-            assert_eq!(refused, Err(ChangeError::Stale { current: Version(2) }));
+            assert_eq!(refused, Err(ChangeError::Stale { id, current: Version(2) }));
         }
     }
     assert_eq!(acme.state().await, before);
@@ -55,7 +55,7 @@ pub(crate) async fn one_of_several_versions_is_enough_and_none_is_never(store: A
     };
     for versions in [&[][..], &[2], &[2, 3, 0]] {
         let refused = acme.change_as(any_of(versions), update(id, named("Anna"))).await;
-        assert_eq!(refused, Err(ChangeError::Stale { current: Version(1) }), "{versions:?}");
+        assert_eq!(refused, Err(ChangeError::Stale { id, current: Version(1) }), "{versions:?}");
     }
     acme.change_as(any_of(&[7, 1]), update(id, named("Anna"))).await.unwrap();
     acme.change_as(any_of(&[2, 1]), set_labels(id, &["vip"])).await.unwrap();
@@ -70,7 +70,7 @@ pub(crate) async fn a_missing_contact_comes_before_a_version_and_a_version_befor
     let bob = acme.create(blank()).await.contact.id;
     let taken = || update(bob, with_email("anna@example.com"));
     let stale = acme.change_as(if_match(&acme, 9), taken()).await;
-    assert_eq!(stale, Err(ChangeError::Stale { current: Version(1) }));
+    assert_eq!(stale, Err(ChangeError::Stale { id: bob, current: Version(1) }));
     let faulty = acme.change_as(if_match(&acme, 1), taken()).await;
     assert_eq!(faulty, Err(ChangeError::Faults(vec![Fault::taken("email", anna)])));
     acme.delete(bob).await;
@@ -85,7 +85,7 @@ pub(crate) async fn the_second_change_of_a_call_meets_the_version_of_the_first(
     let id = acme.create(blank()).await.contact.id;
     let changes = || vec![update(id, named("Anna")), update(id, named("Anne"))];
     let before = acme.state().await;
-    let stale = Err(ChangeError::Stale { current: Version(2) });
+    let stale = Err(ChangeError::Stale { id, current: Version(2) });
     let atomic = acme.apply(if_match(&acme, 1), changes(), true).await.results;
     assert_eq!(atomic, [Err(ChangeError::Skipped), stale.clone()]);
     assert_eq!(acme.state().await, before);

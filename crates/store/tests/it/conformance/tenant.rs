@@ -134,7 +134,7 @@ impl Tenant {
 
     pub(crate) async fn set_labels(&self, id: ContactId, titles: &[&str]) -> Vec<Label> {
         match self.change(set_labels(id, titles)).await {
-            Ok(Outcome::LabelsSet(labels)) => labels,
+            Ok(Outcome::LabelsSet { labels, .. }) => labels,
             other => panic!("no labels set: {other:?}"),
         }
     }

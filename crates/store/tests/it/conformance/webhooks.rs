@@ -6,7 +6,7 @@ use meishi_contacts::{
     EventBody, FaultCode, Field, FieldChange, PayloadForm, UnixMillis, Webhook, WebhookEvent,
     WebhookId, WebhookPatch, WebhookState, limits::WEBHOOKS,
 };
-use meishi_store::{Change, ChangeError, Missing, Outcome, Store};
+use meishi_store::{Change, ChangeError, LeaseRoom, Missing, Outcome, Store};
 use serde_json::json;
 
 use super::{
@@ -96,7 +96,13 @@ pub(crate) async fn a_rotated_webhook_signs_with_both_secrets(store: Arc<dyn Sto
     };
     acme.change(rotate(id, "whsec_2")).await.unwrap();
     let stored = || async {
-        store.lease_webhooks("server", NOON, NOON, 9).await.unwrap().pop().unwrap().stored
+        store
+            .lease_webhooks("server", NOON, NOON, LeaseRoom::of_each(9))
+            .await
+            .unwrap()
+            .pop()
+            .unwrap()
+            .stored
     };
     let found = stored().await;
     assert_eq!(

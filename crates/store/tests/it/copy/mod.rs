@@ -17,7 +17,7 @@ use meishi_contacts::{
     Availability, ContactPatch, Credential, KeyPatch, Patch, Role, UnixMillis, UnixSeconds,
 };
 use meishi_store::{
-    Attempt, Change, Context, DatabaseUrl, Idempotency, Lease, NewDelivery, Settlement,
+    Attempt, Change, Context, DatabaseUrl, Idempotency, Lease, LeaseRoom, NewDelivery, Settlement,
     SqliteStore, Store, WebhookHealth,
     copy::{Phase, Place, Progress, TableCopy, copy},
     sqlite::DataDirectory,
@@ -213,7 +213,9 @@ async fn fill_webhooks(tenant: &Tenant) {
     ] {
         tenant.change(change).await.unwrap();
     }
-    let from = store.lease_webhooks("a", NOON, NOON, 9).await.unwrap()[0].stored.cursor;
+    let from = store.lease_webhooks("a", NOON, NOON, LeaseRoom::of_each(9)).await.unwrap()[0]
+        .stored
+        .cursor;
     let contact = tenant.create(named("Told of")).await.contact.id;
     tenant.update(contact, named("Told of again")).await;
     let lease = Lease { account: tenant.account, webhook: told.id, owner: "a".into() };

@@ -53,7 +53,7 @@ impl Asked {
                 | ContactReverted(_)
                 | InboxUpdated(_)
                 | KeyUpdated(_)
-                | LabelsSet(_)
+                | LabelsSet { .. }
                 | WebhookUpdated(_)
                 | Redelivering { .. } => false,
                 ContactUpserted(upserted) => upserted.matched_by.is_none(),
@@ -76,9 +76,12 @@ impl Asked {
                 let outcomes = || applied.results.iter().flatten();
                 (outcomes().next().is_some(), outcomes().any(changed))
             }
-            Ok(_) | Err(StoreError::IdempotencyMismatch | StoreError::TooManyChanges) => {
-                (false, false)
-            }
+            Ok(_)
+            | Err(
+                StoreError::IdempotencyMismatch
+                | StoreError::TooManyChanges
+                | StoreError::OutcomeTooLarge,
+            ) => (false, false),
             Err(error) => panic!("{error:?}"),
         };
         assert!(if has_events { may } else { !must }, "{has_events}: {:?}", self.answer);

@@ -8,8 +8,8 @@ use meishi_contacts::{
     Version, WebhookId,
 };
 use meishi_store::{
-    Applied, Change, Context, CreatedAccount, Idempotency, Lease, NewAccount, NewDelivery, Outcome,
-    Store, StoreError,
+    Applied, Change, Context, CreatedAccount, Idempotency, Lease, LeaseRoom, NewAccount,
+    NewDelivery, Outcome, Store, StoreError,
 };
 use proptest::sample::Index;
 use serde_json::json;
@@ -224,8 +224,7 @@ impl Pair {
             }
             Upkeep::Lease { owner, now, lasts, limit } => {
                 let until = at(now + lasts);
-                let leased =
-                    both!(self, store => store.lease_webhooks(owner, at(*now), until, *limit));
+                let leased = both!(self, store => store.lease_webhooks(owner, at(*now), until, LeaseRoom::of_each(*limit)));
                 for leased in leased.into_iter().flatten() {
                     let key = (leased.stored.account, leased.stored.webhook.id);
                     self.cursors.insert(key, leased.stored.cursor);

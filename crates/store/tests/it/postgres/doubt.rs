@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use meishi_contacts::{KeyId, Version};
-use meishi_store::{Context, Idempotency, Store, StoreError};
+use meishi_contacts::{KeyId, Seq, Version};
+use meishi_store::{
+    Change, Context, DeliveryState, Idempotency, Redelivery, Settlement, Store, StoreError,
+};
 use meishi_test_postgres::{Cluster, Database};
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
     proxy::{Cut, Proxy},
 };
 use crate::conformance::{
+    deliveries::Told,
     fields::{blank, create, named},
     replay::every_account_is_as_its_events_tell,
     tenant::{Tenant, new_account},
@@ -110,6 +113,22 @@ async fn a_call_without_events_is_found_by_what_was_kept_of_it() {
         assert_eq!((applied.replayed, cuttable.proxy.is()), (replayed, Cut::Never));
     }
     assert_eq!(cuttable.names().await, [""]);
+}
+
+#[tokio::test]
+async fn a_redelivery_that_left_nothing_to_look_for_stays_in_doubt() {
+    let cuttable = Cuttable::start().await;
+    let told = Told::new(&cuttable.acme).await;
+    cuttable.acme.create(named("Anna")).await; // 5
+    told.look(Seq(4)).await;
+    assert!(told.settle(5, Settlement::Delivered).await);
+    cuttable.proxy.cut(Cut::After);
+    let (id, which) = (told.webhook.id, Redelivery::One(Seq(5)));
+    let changes = vec![Change::Redeliver { id, which }];
+    let answer = cuttable.store.apply(cuttable.acme.cx(), changes, true).await;
+    assert!(matches!(answer, Err(StoreError::InDoubt(_))), "{answer:?}");
+    cuttable.proxy.cut(Cut::Never);
+    assert_eq!(told.get(5).await.state, DeliveryState::Pending);
 }
 
 #[tokio::test]

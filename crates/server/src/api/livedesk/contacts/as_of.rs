@@ -1,15 +1,13 @@
 //! `GET /api/v2/accounts/contacts/:id?as_of=`: the contact as it was.
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use meishi_contacts::{AccountId, ContactId, Seq};
 
-use super::view::ContactAnswer;
+use super::view::{ContactAnswer, Shown};
 use crate::{
     ApiError, App,
     api::parse_rfc3339,
+    conditional::{IfNoneMatch, Representation},
     past::{self, Moment},
 };
 
@@ -19,6 +17,8 @@ pub(super) async fn read(
     account: AccountId,
     id: ContactId,
     when: &str,
+    shown: Shown,
+    known: &IfNoneMatch,
 ) -> Result<Response, ApiError> {
     let moment = moment(when).ok_or_else(|| {
         let text = "as_of must be the number of an event or a time (RFC 3339)";
@@ -26,7 +26,8 @@ pub(super) async fn read(
     })?;
     let was =
         past::contact_at(&*app.store, account, id, moment).await?.ok_or(ApiError::NotFound)?;
-    Ok(Json(ContactAnswer::as_of(&was.contact, was.event)).into_response())
+    let answer = ContactAnswer::as_of(&was.contact, was.event, shown);
+    Ok(Representation::new(was.contact.version, &answer)?.unless(known))
 }
 
 /// Digits are the number of an event, however large; anything else is a time.

@@ -92,6 +92,7 @@ impl ToSchema for FilterOperator {}
         ("sort" = Option<String>, Query, description = "As in the list", example = "-last_activity_at"),
         ("direction" = Option<String>, Query, description = "`asc` or `desc`, for sort keys without `-`", example = "asc"),
         ("include_contact_inboxes" = Option<bool>, Query, description = "Whether contacts show their channels; on by default"),
+        ("include" = Option<String>, Query, description = "As in the list", example = "labels"),
     ),
     request_body(content(
         (FilterContacts = "application/json"),

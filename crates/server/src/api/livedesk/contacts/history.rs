@@ -85,17 +85,17 @@ pub async fn history(
     let ByCursor { limit, cursor } =
         asked.unwrap_or_else(|| ByCursor { limit: page_size(&params), cursor: None });
     let (question, database) =
-        (question(caller.account, id, field.as_ref()), app.database().await?);
+        (question(caller.account, id, field.as_ref()), app.store.database().await?);
     let from = match cursor {
         None => None,
         Some(cursor) => {
-            let mut reader = cursor::Reader::open(&cursor, database, &question)?;
+            let mut reader = cursor::Reader::open(&cursor, &database, &question)?;
             let seq = reader.number().map(Seq);
             Some(reader.finish(seq)?)
         }
     };
     let part = read(&app, caller.account, id, from, limit, field.as_ref()).await?;
-    let seal = |next: Seq| Position::default().number(next.0).seal(database, &question);
+    let seal = |next: Seq| Position::default().number(next.0).seal(&database, &question);
     let meta = Meta {
         has_more: part.next.is_some(),
         next_cursor: part.next.map(seal),

@@ -76,7 +76,7 @@ pub async fn set(
     };
     let request = caller.context(&app, &body).only_if(condition);
     match apply_one(&app, request, Change::SetLabels { id, labels }).await? {
-        Outcome::LabelsSet(payload) => Ok(Json(Labels { payload })),
+        Outcome::LabelsSet { labels: payload, .. } => Ok(Json(Labels { payload })),
         other => Err(unexpected(&other)),
     }
 }

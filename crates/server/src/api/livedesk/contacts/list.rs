@@ -10,13 +10,12 @@ use meishi_contacts::{
     limits::LABEL_FILTERS,
     order::{self, DEFAULT_ORDER, NEAR_ORDER},
 };
-use meishi_store::Include;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     position::{Position, question},
-    view::ContactView,
+    view::{ContactView, Shown},
 };
 use crate::{
     ApiError, App,
@@ -125,6 +124,12 @@ pub enum CurrentPage {
         ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`, and beside `q` `relevance` (whole words first, then beginnings of words; best first); several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
         ("direction" = Option<String>, Query, description = "`asc` or `desc`, for sort keys without `-`", example = "asc"),
         ("include_contact_inboxes" = Option<bool>, Query, description = "Whether contacts show their channels; on by default"),
+        (
+            "include" = Option<String>, Query,
+            description = "What else contacts show, with commas between: `first_name`, \
+                           `last_name`, `labels`; other words are ignored",
+            example = "labels",
+        ),
     ),
     responses(
         (
@@ -205,22 +210,25 @@ async fn by_cursor(
     let mut query = Query { slice: Slice { offset: 0, limit: page.limit }, ..query };
     let longest = [false, true].map(|near| Position::longest(&order(params, near)));
     target.check_room(cursor::sealed_len(longest.into_iter().max().unwrap_or_default()))?;
-    let (question, database) = (question(account, &query), app.database().await?);
+    let (question, database) = (question(account, &query), app.store.database().await?);
     let found = match page.cursor {
         None => find(app, account, query, params).await?,
         Some(cursor) => {
-            let reader = cursor::Reader::open(&cursor, database, &question)?;
+            let reader = cursor::Reader::open(&cursor, &database, &question)?;
             let Position { near, place } = Position::read(reader, |near| order(params, near))?;
             query.after = Some(place);
             if near {
                 query = misspelt(query, params);
             }
-            Found { page: app.directory.page(account, query, include(params)).await?, near }
+            Found {
+                page: app.directory.page(account, query, Shown::asked(params).include()).await?,
+                near,
+            }
         }
     };
     let (count, fuzzy, near) = (found.page.total, found.fuzzy(), found.near);
     let next = found.page.next.clone().map(|place| Position { near, place });
-    let next_cursor = next.map(|position| position.write().seal(database, &question));
+    let next_cursor = next.map(|position| position.write().seal(&database, &question));
     let link = next_cursor.as_deref().and_then(|cursor| target.next_link(cursor));
     let has_more = next_cursor.is_some();
     let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy, explanation });
@@ -246,12 +254,12 @@ async fn find(
     query: Query,
     params: &Params,
 ) -> Result<Found, ApiError> {
-    let page = app.directory.page(account, query.clone(), include(params)).await?;
+    let page = app.directory.page(account, query.clone(), Shown::asked(params).include()).await?;
     if page.total > 0 || !params.is_on("fuzzy") || query.text.is_none() {
         return Ok(Found { page, near: false });
     }
     let query = misspelt(query, params);
-    let page = app.directory.page(account, query, include(params)).await?;
+    let page = app.directory.page(account, query, Shown::asked(params).include()).await?;
     Ok(Found { page, near: true })
 }
 
@@ -289,17 +297,9 @@ pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     })
 }
 
-fn with_inboxes(params: &Params) -> bool {
-    params.is_on_by_default("include_contact_inboxes")
-}
-
-fn include(params: &Params) -> Include {
-    if with_inboxes(params) { Include::Inboxes } else { Include::Nothing }
-}
-
 fn answer(meta: Meta, page: &Page, params: &Params) -> Response {
-    let with_inboxes = with_inboxes(params);
-    let view = |record| ContactView::new(record, with_inboxes);
+    let shown = Shown::asked(params);
+    let view = |record| ContactView::shown(record, shown);
     Json(Answer { meta, payload: page.contacts.iter().map(view).collect() }).into_response()
 }
 

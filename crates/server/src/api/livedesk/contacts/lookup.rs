@@ -1,6 +1,6 @@
 //! `POST /api/v2/accounts/contacts/lookup`: contacts by number or by address, exactly.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     Json,
@@ -9,14 +9,20 @@ use axum::{
 };
 use meishi_contacts::{
     AccountId, ContactId, Email, Fault, FaultCode, Identifier, Identity, IdentityKind, Phone,
-    limits::{FAULTS_PER_FIELD, LOOKUP_KEYS, READ_ROWS},
+    limits::{FAULTS_PER_FIELD, LOOKUP_BYTES, LOOKUP_KEYS, LOOKUP_READ_ROWS},
 };
-use meishi_store::{ContactRecord, Include};
+use meishi_store::StoreError;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 use utoipa::ToSchema;
 
-use super::{integer, view::ContactView};
+use super::{
+    integer,
+    view::{ContactView, Shown},
+};
 use crate::{
     ApiError, App,
     auth::Reader,
@@ -44,8 +50,8 @@ pub struct Entry<'a> {
     #[schema(value_type = LookUpKey)]
     key: &'a Value,
     /// The contact; `null` when there is none.
-    #[schema(required = true)]
-    contact: Option<ContactView<'a>>,
+    #[schema(value_type = Option<ContactView<'static>>, required = true)]
+    contact: Option<&'a RawValue>,
 }
 
 /// What a key names.
@@ -59,17 +65,25 @@ enum Key {
 /// Finds up to 1,000 contacts by number, identifier, e-mail or phone number. Each key has exactly
 /// one of them; values are read as in a write (an e-mail address in whatever case) and compared as
 /// a whole. The answer has one entry for each key, in order; `meta.count` is how many of them lead
-/// to a contact.
+/// to a contact. The contacts of one answer may have 8 MiB in all.
 #[utoipa::path(
     post,
     path = "/api/v2/accounts/contacts/lookup",
     tag = "contacts",
     operation_id = "lookUpContacts",
-    params((
-        "include_contact_inboxes" = Option<bool>, Query,
-        description = "Whether contacts show their channels; on unless it is something else than \
-                       true or 1",
-    )),
+    params(
+        (
+            "include_contact_inboxes" = Option<bool>, Query,
+            description = "Whether contacts show their channels; on unless it is something else \
+                           than true or 1",
+        ),
+        (
+            "include" = Option<String>, Query,
+            description = "What else contacts show, with commas between: `first_name`, \
+                           `last_name`, `labels`; other words are ignored",
+            example = "labels",
+        ),
+    ),
     request_body(content(
         (LookUpContacts = "application/json"),
         (LookUpContacts = "application/x-www-form-urlencoded"),
@@ -85,12 +99,10 @@ pub async fn lookup(
     let sent = sent(&body)?;
     let keys = parse(sent)?;
     let ids = ids(&app, caller.account, &keys).await?;
-    let with_inboxes = params.is_on_by_default("include_contact_inboxes");
-    let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
-    let found = read(&app, caller.account, &ids, include).await?;
-    let entry = |(key, id): (_, &Option<ContactId>)| {
-        let record = id.and_then(|id| found.get(&id));
-        Entry { key, contact: record.map(|record| ContactView::new(record, with_inboxes)) }
+    let found = read(&app, caller.account, &ids, Shown::asked(&params)).await?;
+    let entry = |(key, id): (_, &Option<ContactId>)| Entry {
+        key,
+        contact: id.and_then(|id| found.get(&id)).map(|contact| &**contact),
     };
     let payload: Vec<Entry<'_>> = sent.iter().zip(&ids).map(entry).collect();
     let count = payload.iter().filter(|entry| entry.contact.is_some()).count();
@@ -123,20 +135,35 @@ async fn ids(
     Ok(keys.iter().map(id).collect())
 }
 
-/// Those of the contacts that there are.
+/// Those of the contacts that there are, rendered. Fails with [`ApiError::LimitExceeded`] when an
+/// answer with all of them would be larger than [`LOOKUP_BYTES`].
 async fn read(
     app: &App,
     account: AccountId,
     ids: &[Option<ContactId>],
-    include: Include,
-) -> Result<HashMap<ContactId, ContactRecord>, ApiError> {
-    let mut wanted: Vec<ContactId> = ids.iter().flatten().copied().collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut found = HashMap::new();
-    for ids in wanted.chunks(READ_ROWS) {
-        let records = app.store.contacts(account, ids, include).await?;
-        found.extend(records.into_iter().map(|record| (record.contact.id, record)));
+    shown: Shown,
+) -> Result<HashMap<ContactId, Box<RawValue>>, ApiError> {
+    let mut times: BTreeMap<ContactId, usize> = BTreeMap::new();
+    for id in ids.iter().flatten() {
+        *times.entry(*id).or_default() += 1;
+    }
+    let wanted: Vec<ContactId> = times.keys().copied().collect();
+    let (mut found, mut bytes) = (HashMap::new(), 0);
+    for ids in wanted.chunks(LOOKUP_READ_ROWS) {
+        for record in app.store.contacts(account, ids, shown.include()).await? {
+            let id = record.contact.id;
+            let contact = to_raw_value(&ContactView::shown(&record, shown))
+                .map_err(|error| StoreError::Internal(error.to_string()))?;
+            bytes += contact.get().len() * times.get(&id).copied().unwrap_or_default();
+            if bytes > LOOKUP_BYTES {
+                let text = format!(
+                    "The contacts of one look-up may have {LOOKUP_BYTES} bytes in all; look for \
+                     fewer at once"
+                );
+                return Err(ApiError::LimitExceeded(text));
+            }
+            found.insert(id, contact);
+        }
     }
     Ok(found)
 }

@@ -2,11 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use meishi_contacts::ContactId;
-use meishi_store::Include;
 
 use super::{
     as_of,
-    view::{ContactAnswer, represent},
+    view::{ContactAnswer, Shown, represent_shown},
 };
 use crate::{
     ApiError, App,
@@ -29,6 +28,12 @@ use crate::{
             description = "Whether the answer shows the contact's channels; on by default",
         ),
         (
+            "include" = Option<String>, Query,
+            description = "What else the contact shows, with commas between: `first_name`, \
+                           `last_name`, `labels`; other words are ignored",
+            example = "labels",
+        ),
+        (
             "as_of" = Option<String>, Query,
             description = "Show the contact as it was, without its channels: right after the \
                            event of that number, or at that time (RFC 3339)",
@@ -47,11 +52,10 @@ pub async fn read(
     params: Params,
     known: IfNoneMatch,
 ) -> Result<Response, ApiError> {
+    let shown = Shown::asked(&params);
     if let Some(when) = params.get("as_of") {
-        return as_of::read(&app, caller.account, id, when).await;
+        return as_of::read(&app, caller.account, id, when, shown, &known).await;
     }
-    let with_inboxes = params.is_on_by_default("include_contact_inboxes");
-    let include = if with_inboxes { Include::Inboxes } else { Include::Nothing };
-    let record = app.store.contact(caller.account, id, include).await?.ok_or(ApiError::NotFound)?;
-    Ok(represent(&record, with_inboxes)?.unless(&known))
+    let record = app.store.contact(caller.account, id, shown.include()).await?;
+    Ok(represent_shown(&record.ok_or(ApiError::NotFound)?, shown)?.unless(&known))
 }

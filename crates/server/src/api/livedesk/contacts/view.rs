@@ -1,7 +1,7 @@
 //! The contact object, in the documented order of its keys (`livedesk-wire.md` section 3).
 
-use meishi_contacts::{Attributes, Availability, Contact, Inbox, Seq, UnixMillis};
-use meishi_store::{ContactInbox, ContactRecord};
+use meishi_contacts::{Attributes, Availability, Contact, Inbox, Label, Seq, UnixMillis};
+use meishi_store::{ContactInbox, ContactRecord, Include};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{
@@ -9,11 +9,12 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type},
 };
 
-use crate::{ApiError, api::rfc3339, conditional::Representation};
+use crate::{ApiError, api::rfc3339, conditional::Representation, params::Params};
 
 /// A contact.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Contact)]
+#[expect(clippy::option_option, reason = "not asked for, nothing and a text are three answers")]
 pub struct ContactView<'a> {
     /// Profile data: `description`, `company_name`, `city`, `telegram`, `country`,
     /// `country_code`, `social_profiles` and whatever else was sent.
@@ -56,6 +57,55 @@ pub struct ContactView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<ContactInboxView<'static>>, required = false)]
     contact_inboxes: Option<Vec<ContactInboxView<'a>>>,
+    /// Given name; absent when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false, example = "Zoë")]
+    first_name: Option<Option<&'a str>>,
+    /// Family name; absent when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false, example = "Müller")]
+    last_name: Option<Option<&'a str>>,
+    /// Labels; absent when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, example = json!(["vip"]))]
+    labels: Option<&'a [Label]>,
+}
+
+/// What a contact shows besides what it always shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
+pub(crate) struct Shown {
+    inboxes: bool,
+    first_name: bool,
+    last_name: bool,
+    labels: bool,
+}
+
+impl Shown {
+    /// What the parameters `include_contact_inboxes` and `include` ask for; words of `include` that
+    /// name nothing are passed over.
+    pub(crate) fn asked(params: &Params) -> Self {
+        let mut shown = Self::with_inboxes(params.is_on_by_default("include_contact_inboxes"));
+        for word in params.all("include").flat_map(|list| list.split(',')) {
+            match word.trim() {
+                "first_name" => shown.first_name = true,
+                "last_name" => shown.last_name = true,
+                "labels" => shown.labels = true,
+                _ => {}
+            }
+        }
+        shown
+    }
+
+    /// Nothing but the channels, if they are asked for.
+    pub(crate) fn with_inboxes(inboxes: bool) -> Self {
+        Self { inboxes, ..Self::default() }
+    }
+
+    /// What is to be read of the store for it.
+    pub(crate) fn include(self) -> Include {
+        if self.inboxes { Include::Inboxes } else { Include::Nothing }
+    }
 }
 
 fn additional_attributes() -> Object {
@@ -107,8 +157,24 @@ pub struct InboxView<'a> {
 impl<'a> ContactView<'a> {
     /// Shows a contact, with its channels if they were asked for.
     pub fn new(record: &'a ContactRecord, include_inboxes: bool) -> Self {
+        Self::shown(record, Shown::with_inboxes(include_inboxes))
+    }
+
+    /// Shows a contact with what was asked for.
+    pub(crate) fn shown(record: &'a ContactRecord, shown: Shown) -> Self {
         let inboxes = || record.contact_inboxes.iter().map(ContactInboxView::new).collect();
-        Self { contact_inboxes: include_inboxes.then(inboxes), ..Self::alone(&record.contact) }
+        let contact_inboxes = shown.inboxes.then(inboxes);
+        Self { contact_inboxes, ..Self::alone(&record.contact).and(&record.contact, shown) }
+    }
+
+    /// Adds what was asked for of the contact itself.
+    fn and(self, contact: &'a Contact, shown: Shown) -> Self {
+        Self {
+            first_name: shown.first_name.then_some(contact.first_name.as_deref()),
+            last_name: shown.last_name.then_some(contact.last_name.as_deref()),
+            labels: shown.labels.then_some(&contact.labels),
+            ..self
+        }
     }
 
     /// Shows a contact without its channels.
@@ -127,6 +193,9 @@ impl<'a> ContactView<'a> {
             last_activity_at: contact.last_activity_at.map(|at| at.0),
             created_at: contact.created_at.0,
             contact_inboxes: None,
+            first_name: None,
+            last_name: None,
+            labels: None,
         }
     }
 }
@@ -150,7 +219,16 @@ pub(crate) fn represent(
     record: &ContactRecord,
     include_inboxes: bool,
 ) -> Result<Representation, ApiError> {
-    Representation::new(record.contact.version, &ContactAnswer::new(record, include_inboxes))
+    represent_shown(record, Shown::with_inboxes(include_inboxes))
+}
+
+/// The same with what else was asked for.
+pub(crate) fn represent_shown(
+    record: &ContactRecord,
+    shown: Shown,
+) -> Result<Representation, ApiError> {
+    let answer = ContactAnswer { payload: ContactView::shown(record, shown), meta: None };
+    Representation::new(record.contact.version, &answer)
 }
 
 /// The answer of a single contact.
@@ -183,9 +261,13 @@ impl<'a> ContactAnswer<'a> {
         Self { payload: ContactView::new(record, include_inboxes), meta: None }
     }
 
-    /// Wraps a contact as it was after an event.
-    pub fn as_of(contact: &'a Contact, event: Option<(Seq, UnixMillis)>) -> Self {
+    /// Wraps a contact as it was after an event, without its channels.
+    pub(crate) fn as_of(
+        contact: &'a Contact,
+        event: Option<(Seq, UnixMillis)>,
+        shown: Shown,
+    ) -> Self {
         let meta = AsOf { seq: event.map(|(seq, _)| seq.0), at: event.map(|(_, at)| rfc3339(at)) };
-        Self { payload: ContactView::alone(contact), meta: Some(meta) }
+        Self { payload: ContactView::alone(contact).and(contact, shown), meta: Some(meta) }
     }
 }

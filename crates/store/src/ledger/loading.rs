@@ -1,0 +1,116 @@
+//! What a store tells a ledger of the rows that its calls need.
+
+use meishi_contacts::{
+    Contact, ContactId, Event, Identity, Inbox, InboxId, Label, Seq, StoredKey, StoredWebhook,
+    WebhookId,
+};
+
+use super::{DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
+use crate::{ContactInbox, Redelivery};
+
+impl Ledger {
+    /// Notes a contact as it is stored, with its labels, its links and their channels, and the last
+    /// event of its history.
+    pub(crate) fn load_contact(
+        &mut self,
+        contact: Contact,
+        links: Vec<ContactInbox>,
+        last_seq: Seq,
+    ) {
+        let id = contact.id;
+        for identity in contact.identities() {
+            self.identities.load(identity, id);
+        }
+        for ContactInbox { source_id, inbox } in links {
+            let key = (inbox.id, source_id);
+            self.link_keys.entry(id).or_default().insert(key.clone());
+            self.links.load(key, id);
+            self.inboxes.load(inbox.id, inbox);
+        }
+        self.contacts.load(id, StoredContact { contact, last_seq });
+    }
+
+    /// Notes where the history of a contact begins that is gone.
+    pub(crate) fn load_deleted_contact(&mut self, id: ContactId, last_seq: Seq) {
+        self.deleted_contacts.load(id, last_seq);
+    }
+
+    /// Notes an event.
+    pub(crate) fn load_event(&mut self, event: Event) {
+        self.past.insert(event.seq, event);
+    }
+
+    /// Notes what an erasure of a contact has to reach.
+    pub(crate) fn load_traces(&mut self, id: ContactId, traces: Traces) {
+        self.traces.insert(id, traces);
+    }
+
+    /// Notes a webhook.
+    pub(crate) fn load_webhook(&mut self, webhook: StoredWebhook) {
+        self.webhooks.load(webhook.webhook.id, webhook);
+    }
+
+    /// Notes how many webhooks the account has.
+    pub(crate) fn load_webhook_count(&mut self, count: i64) {
+        self.loaded_webhook_count = count;
+    }
+
+    /// Notes deliveries that can be made once more, by their events.
+    pub(crate) fn load_redeliverable(
+        &mut self,
+        webhook: WebhookId,
+        which: Redelivery,
+        rows: Vec<(Seq, DeliveryRow)>,
+    ) {
+        let seqs = rows.iter().map(|(seq, _)| *seq).collect();
+        self.redeliverable.insert((webhook, which), seqs);
+        for (seq, row) in rows {
+            self.deliveries.load((webhook, seq), row);
+        }
+    }
+
+    /// Notes who holds an address.
+    pub(crate) fn load_owner(&mut self, identity: Identity, owner: ContactId) {
+        self.identities.load(identity, owner);
+    }
+
+    /// Notes who holds an address in a channel.
+    pub(crate) fn load_link(&mut self, link: LinkKey, holder: ContactId) {
+        self.links.load(link, holder);
+    }
+
+    /// Notes a channel.
+    pub(crate) fn load_inbox(&mut self, inbox: Inbox) {
+        self.inboxes.load(inbox.id, inbox);
+    }
+
+    /// Notes how many channels the account has.
+    pub(crate) fn load_inbox_count(&mut self, count: i64) {
+        self.loaded_inbox_count = count;
+    }
+
+    /// Notes how many links a channel has.
+    pub(crate) fn load_link_count(&mut self, inbox: InboxId, count: i64) {
+        self.loaded_link_counts.insert(inbox, count);
+    }
+
+    /// Notes a label's number.
+    pub(crate) fn load_label(&mut self, label: Label, id: i64) {
+        self.labels.load(label, id);
+    }
+
+    /// Notes a key.
+    pub(crate) fn load_key(&mut self, key: StoredKey) {
+        self.keys.load(key.key.id, key);
+    }
+
+    /// Notes how many keys the account has.
+    pub(crate) fn load_key_count(&mut self, count: i64) {
+        self.loaded_key_count = count;
+    }
+
+    /// Notes what a keyed call came to.
+    pub(crate) fn load_outcome(&mut self, key: OutcomeKey, outcome: KeptOutcome) {
+        self.outcomes.load(key, outcome);
+    }
+}
