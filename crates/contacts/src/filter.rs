@@ -168,6 +168,12 @@ impl Condition {
         })
     }
 
+    /// Whether a text meets it, or fails to, only by being equal to one of [`Self::texts`].
+    pub fn is_of_equal_texts(&self) -> bool {
+        matches!(self.operator, Operator::EqualTo | Operator::NotEqualTo)
+            && self.checks.iter().all(|check| matches!(check, Check::Equals { .. }))
+    }
+
     /// The labels of which it wants one, or none where its operator is negated.
     pub fn labels(&self) -> impl Iterator<Item = &Label> {
         self.checks.iter().filter_map(|check| match check {

@@ -3,11 +3,12 @@
 //!
 //! A column is made when an attribute is first seen and goes when nobody has it any more. There are
 //! at most [`COLUMNS`], with [`VALUES`] values in all; what is beyond is left open, and rows tell.
-//! `column.rs` has the values of one attribute, `bits.rs` the sets. Who matches a filter is found
+//! `column.rs` has the values of one attribute (`hashes.rs`: what is kept of too many texts), `bits.rs` the sets. Who matches a filter is found
 //! in `filter.rs`.
 
 mod bits;
 mod column;
+mod hashes;
 
 use std::{collections::HashMap, mem::size_of};
 

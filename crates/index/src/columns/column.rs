@@ -2,15 +2,18 @@
 //!
 //! Values that many share stand in a dictionary, and a slot has the number of its value: a
 //! condition looks at each value once and then at the numbers alone. Where there are too many
-//! values for that and nearly all are numbers, the numbers themselves are kept; where they are
-//! texts, nothing is, and rows have to tell.
+//! values for that and nearly all are numbers, the numbers themselves are kept; of texts, a hash is
+//! (`hashes.rs`), and few rows have to tell.
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
 use meishi_contacts::filter::{Condition, Datum, Num};
 use serde_json::Value;
 
-use super::bits::Bits;
+use super::{bits::Bits, hashes::Hashes};
 use crate::Slot;
 
 /// Distinct values of an attribute that are kept.
@@ -50,7 +53,8 @@ impl Outcome {
 pub(crate) enum Column {
     Coded(Coded),
     Numbers(Numbers),
-    /// Too many values.
+    Hashes(Hashes),
+    /// Too many values of too many kinds.
     GivenUp,
 }
 
@@ -67,7 +71,10 @@ impl Column {
         match self {
             Self::Coded(coded) => {
                 if !coded.set(slot, value, room) {
-                    *self = coded.numbers().map_or(Self::GivenUp, Self::Numbers);
+                    *self = match coded.numbers() {
+                        Some(numbers) => Self::Numbers(numbers),
+                        None => Self::Hashes(coded.hashes()),
+                    };
                     self.set(slot, value, 0);
                 }
             }
@@ -76,6 +83,7 @@ impl Column {
                     *self = Self::GivenUp;
                 }
             }
+            Self::Hashes(hashes) => hashes.set(slot, value),
             Self::GivenUp => {}
         }
     }
@@ -84,7 +92,7 @@ impl Column {
     pub(crate) fn values(&self) -> usize {
         match self {
             Self::Coded(coded) => coded.codes_of.len(),
-            Self::Numbers(_) | Self::GivenUp => 0,
+            Self::Numbers(_) | Self::Hashes(_) | Self::GivenUp => 0,
         }
     }
 
@@ -98,6 +106,7 @@ impl Column {
         match self {
             Self::Coded(coded) => Some(coded.evaluate(condition, universe)),
             Self::Numbers(numbers) => numbers.evaluate(condition, universe),
+            Self::Hashes(hashes) => hashes.evaluate(condition, universe),
             Self::GivenUp => None,
         }
     }
@@ -106,6 +115,7 @@ impl Column {
         match self {
             Self::Coded(coded) => coded.codes.shrink_to_fit(),
             Self::Numbers(numbers) => numbers.by_slot.shrink_to_fit(),
+            Self::Hashes(hashes) => hashes.shrink(),
             Self::GivenUp => {}
         }
     }
@@ -125,6 +135,7 @@ impl Column {
                     + numbers.odd.capacity() * 8 / 7 * (size_of::<(Slot, Datum<'_>)>() + 1)
                     + numbers.odd.values().flatten().map(Datum::held).sum::<usize>()
             }
+            Self::Hashes(hashes) => hashes.bytes(),
             Self::GivenUp => 0,
         }
     }
@@ -238,6 +249,20 @@ impl Coded {
         (numbers.odd.len() * 16 <= self.users).then_some(numbers)
     }
 
+    /// The column of hashes that it becomes.
+    fn hashes(&self) -> Hashes {
+        let mut hashes = Hashes::default();
+        for (slot, code) in (0..).zip(&self.codes) {
+            let known = code.checked_sub(1).and_then(|code| self.known.get(usize::from(code)));
+            match known.map(|known| serde_json::from_str(&known.json).unwrap_or_default()) {
+                None if *code == ABSENT => {}
+                None => hashes.leave_open(slot),
+                value => hashes.set(slot, value.as_ref()),
+            }
+        }
+        hashes
+    }
+
     fn evaluate(&self, condition: &Condition, universe: &Bits) -> Outcome {
         let mut met = vec![condition.is_met_by(&Datum::Absent)];
         met.extend(self.known.iter().map(|known| condition.is_met_by(&known.datum)));
@@ -265,7 +290,7 @@ impl Coded {
 }
 
 /// A bit for each value that passes; at most sixty-four.
-fn bits_of<T>(values: &[T], passes: impl Fn(&T) -> bool) -> u64 {
+pub(super) fn bits_of<T>(values: &[T], passes: impl Fn(&T) -> bool) -> u64 {
     values.iter().rev().fold(0, |bits, value| bits << 1 | u64::from(passes(value)))
 }
 
@@ -339,141 +364,5 @@ impl Numbers {
         may.unite(&open);
         may.intersect(universe);
         Some(Outcome { must, may })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use meishi_contacts::{
-        Filter, UnixMillis,
-        filter::{Operator, Reading},
-    };
-    use serde_json::json;
-
-    use super::*;
-
-    fn condition(operator: &str, values: &Value) -> Condition {
-        let json = json!({ "attribute_key": "x", "filter_operator": operator, "values": values });
-        match Filter::from_json(&json, &Reading::untyped(UnixMillis(0))) {
-            Ok(Filter::Is(condition)) => condition,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn conditions() -> Vec<Condition> {
-        let mut conditions = Vec::new();
-        for operator in Operator::ALL.map(Operator::as_str) {
-            for values in [json!([7]), json!(["7"]), json!(["a"]), json!([true]), json!([3, 9])] {
-                let json =
-                    json!({ "attribute_key": "x", "filter_operator": operator, "values": values });
-                if Filter::from_json(&json, &Reading::untyped(UnixMillis(0))).is_ok() {
-                    conditions.push(condition(operator, &values));
-                }
-            }
-        }
-        conditions
-    }
-
-    /// Holds a column to what each slot has.
-    fn check(column: &Column, values: &[Option<Value>]) {
-        let mut universe = Bits::default();
-        // Some that no value was ever given to, and some that are not asked for.
-        let slots = || (0..values.len() + 200).filter(|slot| slot % 5 != 3);
-        for slot in slots() {
-            universe.set(Slot::try_from(slot).unwrap(), true);
-        }
-        for condition in conditions() {
-            let Some(Outcome { must, may }) = column.evaluate(&condition, &universe) else {
-                assert!(condition.is_met_by_number(Num::Int(0)).is_none(), "{condition:?}");
-                continue;
-            };
-            for slot in slots() {
-                let value = values.get(slot).and_then(Option::as_ref);
-                let met = condition.is_met_by(&Datum::of(value));
-                let slot = Slot::try_from(slot).unwrap();
-                let is_open = value.is_some_and(|value| value.to_string().len() > VALUE_BYTES);
-                assert!(!must.contains(slot) || met, "{condition:?} {value:?}");
-                assert!(may.contains(slot) || !met, "{condition:?} {value:?}");
-                assert!(is_open || must.contains(slot) == met, "{condition:?} {value:?}");
-            }
-            let outside = may.slots().filter(|slot| !universe.contains(*slot)).count();
-            assert_eq!(outside, 0, "{condition:?}");
-        }
-    }
-
-    fn value(number: usize) -> Option<Value> {
-        Some(match number % 11 {
-            0 => return None,
-            1 => json!("a"),
-            2 => json!("A long one".repeat(30)),
-            3 => json!(true),
-            4 => json!(["a", 7]),
-            5 => json!({ "a": number }),
-            6 => Value::Null,
-            7 => json!("7.0"),
-            _ => json!(number % 20),
-        })
-    }
-
-    fn filled(values: &[Option<Value>]) -> Column {
-        let mut column = Column::default();
-        for (slot, value) in (0..).zip(values) {
-            column.set(slot, value.as_ref(), usize::MAX);
-        }
-        column
-    }
-
-    #[test]
-    fn values_come_and_go() {
-        let mut values: Vec<_> = (0..500).map(value).collect();
-        let mut column = filled(&values);
-        check(&column, &values);
-        assert!(column.values() < 40);
-        for (number, place) in values.iter_mut().enumerate() {
-            *place = value(number * 7 + 3);
-            column.set(Slot::try_from(number).unwrap(), place.as_ref(), usize::MAX);
-        }
-        check(&column, &values);
-        for slot in 0..500 {
-            assert!(!column.is_empty());
-            column.set(slot, None, 0);
-        }
-        assert!(column.is_empty() && column.values() == 0);
-        let Column::Coded(coded) = &column else { panic!() };
-        assert_eq!((coded.held, coded.free.len()), (0, coded.known.len()));
-        check(&column, &[]);
-    }
-
-    #[test]
-    fn many_numbers_are_kept_as_they_are() {
-        let mut values: Vec<_> =
-            (0..34_000_u32).map(|number| Some(json!(f64::from(number) / 4.0))).collect();
-        values[10] = Some(json!("a"));
-        values[20] = Some(json!("7"));
-        values[30] = Some(json!("long".repeat(100)));
-        values[40] = Some(json!(i64::MAX));
-        values[50] = None;
-        let mut column = filled(&values);
-        assert!(matches!(column, Column::Numbers(_)));
-        check(&column, &values);
-        for slot in [10, 20, 30, 40, 50, 60] {
-            values[slot as usize] = Some(json!(7));
-            column.set(slot, values[slot as usize].as_ref(), 0);
-        }
-        values[70] = None;
-        column.set(70, None, 0);
-        check(&column, &values);
-    }
-
-    #[test]
-    fn many_texts_are_given_up() {
-        let values: Vec<_> = (0..=VALUES).map(|number| Some(json!(format!("t{number}")))).collect();
-        let column = filled(&values);
-        assert!(matches!(column, Column::GivenUp));
-        assert!(column.evaluate(&condition("equal_to", &json!("t1")), &Bits::default()).is_none());
-        assert!(matches!(filled(&values[1..]), Column::Coded(_)));
-        let mut small = filled(&values[..10]);
-        small.set(10, values[10].as_ref(), 0);
-        assert!(matches!(small, Column::GivenUp));
     }
 }
