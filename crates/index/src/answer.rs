@@ -175,14 +175,11 @@ impl Index {
     /// Whose name holds a text misspelt, and how many letters are wrong.
     fn near(&self, text: &TextQuery) -> Vec<Candidate> {
         let Some(misspelt) = Misspelt::of(text) else { return Vec::new() };
-        match &self.search {
-            Some(search) => search.words.find(&misspelt),
-            None => {
-                let near =
-                    |slot| Some((slot, misspelt.distance(self.row(slot).parts().folded_name)?));
-                self.entries.slots().filter_map(near).collect()
-            }
+        if let Some(search) = &self.search {
+            return search.words.find(&misspelt);
         }
+        let near = |slot| Some((slot, misspelt.distance(self.row(slot).parts().folded_name)?));
+        self.entries.slots().filter_map(near).collect()
     }
 
     /// Counts the rows and takes the slice; past the end of everything none is kept.

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, mem::size_of};
 
 use meishi_contacts::{
-    ContactId, Place, Query, SortField, SortValue, UnixSeconds, Version, relevance::Searched,
+    ContactId, Patch, Place, Query, SortField, SortValue, UnixSeconds, Version, relevance::Searched,
 };
 
 use crate::{
@@ -70,17 +70,20 @@ impl Entries {
             let before = self.labels.get_mut(at).map(|place| std::mem::replace(place, labels));
             self.held -= piece(before.unwrap_or_default().len() * size_of::<LabelId>());
         }
-        if let Some(email) = update.email {
-            self.set_email(slot, email);
+        match update.email {
+            Patch::Keep => {}
+            Patch::Clear => self.set_email(slot, None),
+            Patch::Set(email) => self.set_email(slot, Some(email)),
         }
         let columns = self.members.iter_mut().zip(&mut self.values);
         for ((column, values), text) in columns.zip(update.members) {
-            if let Some(text) = text
-                && let Some(place) = column.get_mut(at)
-            {
-                let before = std::mem::replace(place, values.take(text.as_deref()));
-                values.give_back(before);
-            }
+            let Some(place) = column.get_mut(at) else { continue };
+            let id = match text {
+                Patch::Keep => continue,
+                Patch::Clear => NONE,
+                Patch::Set(text) => values.take(&text),
+            };
+            values.give_back(std::mem::replace(place, id));
         }
         if self.live.len() <= at / 64 {
             self.live.resize(at / 64 + 1, 0);
@@ -250,7 +253,7 @@ impl<'a> Row<'a> {
 
     /// The e-mail address as it is, empty where there is none.
     pub(crate) fn email(&self) -> &'a str {
-        self.entries.emails.get(&self.slot).map_or_else(|| self.parts().email, |email| email)
+        self.entries.emails.get(&self.slot).map_or_else(|| self.parts().email, Box::as_ref)
     }
 
     /// The same as [`SortField::of`], of what is kept; `rank` is how well the text fits.

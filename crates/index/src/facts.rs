@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use meishi_contacts::{
-    Contact, ContactId, Email, Field, FieldChange, Identifier, Label, Phone, UnixSeconds, Version,
-    place::attribute_text, search::fold,
+    Contact, ContactId, Email, Field, FieldChange, Identifier, Label, Patch, Phone, UnixSeconds,
+    Version, place::attribute_text, search::fold,
 };
 use serde_json::Value;
 
@@ -26,17 +26,18 @@ fn member_named(key: &str) -> Option<usize> {
     }
 }
 
-/// What is to be written of a contact; outer `None`s stay as they are.
+/// What is to be written of a contact.
 #[derive(Debug)]
 pub(crate) struct Update {
     pub(crate) id: ContactId,
     pub(crate) version: Version,
     pub(crate) last_activity_at: Option<UnixSeconds>,
     pub(crate) created_at: UnixSeconds,
+    /// `None` where they stay.
     pub(crate) labels: Option<Box<[LabelId]>>,
     /// The e-mail address as it is, where folding changes it.
-    pub(crate) email: Option<Option<String>>,
-    pub(crate) members: [Option<Option<String>>; MEMBERS],
+    pub(crate) email: Patch<String>,
+    pub(crate) members: [Patch<String>; MEMBERS],
 }
 
 /// All that the index knows of a contact, apart, so that single facts can change.
@@ -60,8 +61,8 @@ impl<'a> Facts<'a> {
                 last_activity_at: contact.last_activity_at,
                 created_at: contact.created_at,
                 labels: Some(contact.labels.iter().map(|label| labels.intern(label)).collect()),
-                email: Some(None),
-                members: [const { Some(None) }; MEMBERS],
+                email: Patch::Clear,
+                members: [const { Patch::Clear }; MEMBERS],
             },
             name: contact.name.as_str().into(),
             folded_name: fold(&contact.name).into(),
@@ -90,8 +91,8 @@ impl<'a> Facts<'a> {
                 last_activity_at: row.entries.last_activity_at(row.slot),
                 created_at: row.entries.created_at(row.slot),
                 labels: None,
-                email: None,
-                members: [const { None }; MEMBERS],
+                email: Patch::Keep,
+                members: [const { Patch::Keep }; MEMBERS],
             },
             name: name.into(),
             folded_name: folded_name.into(),
@@ -163,7 +164,8 @@ impl<'a> Facts<'a> {
     fn set_email(&mut self, email: Option<&str>) {
         let email = email.unwrap_or_default();
         let folded = fold(email);
-        self.update.email = Some((folded != email).then(|| email.to_owned()));
+        self.update.email =
+            if folded == email { Patch::Clear } else { Patch::Set(email.to_owned()) };
         self.email = folded.into();
         self.rewritten = true;
     }
@@ -176,7 +178,7 @@ impl<'a> Facts<'a> {
     fn set_member(&mut self, key: &str, value: Option<&Value>) {
         let place = member_named(key).and_then(|member| self.update.members.get_mut(member));
         if let Some(place) = place {
-            *place = Some(attribute_text(value));
+            *place = attribute_text(value).map_or(Patch::Clear, Patch::Set);
         }
     }
 

@@ -10,7 +10,7 @@
 //! index holds the text that is searched (`texts.rs`) and columns of all other facts
 //! (`entries.rs`; values that many share are numbers, `labels.rs` and `values.rs`). What an event
 //! changes of them is worked out in `facts.rs`. For accounts of some size there are, besides, the
-//! sets of slots (`postings.rs`) that hold a few characters (`grams.rs`) or a word of a name
+//! sets of slots (`postings.rs`, `block.rs`) that hold a few characters (`grams.rs`) or a word of a name
 //! or a domain (`words.rs`, and `near.rs` for misspelt ones).
 //!
 //! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one.
@@ -21,6 +21,7 @@
 //! `Row::value` and `Heads::head`.
 
 mod answer;
+mod block;
 mod columns;
 mod entries;
 mod facts;

@@ -8,13 +8,10 @@
 
 use std::mem::size_of;
 
-use crate::Slot;
-
-/// Slots of a block of distances, at most.
-const FULL: usize = 512;
-
-/// Bytes of a block of bits, at most.
-const DENSE_BYTES: usize = 1024;
+use crate::{
+    Slot,
+    block::{Block, FULL},
+};
 
 /// Slots that lie in the value itself, at most.
 const FEW: usize = 4;
@@ -28,19 +25,6 @@ pub(crate) enum Postings {
     Few([Slot; FEW]),
     /// In order, none of them empty.
     Many(Vec<Block>),
-}
-
-#[derive(Debug)]
-pub(crate) struct Block {
-    /// In a block of distances the first slot; none is lower.
-    first: Slot,
-    /// In a block of distances the last slot; none is higher.
-    last: Slot,
-    /// How many slots.
-    count: u16,
-    /// Whether the bytes are bits, of which the first is for `first`.
-    dense: bool,
-    bytes: Vec<u8>,
 }
 
 impl Default for Postings {
@@ -269,154 +253,6 @@ fn intersect(slots: &[Slot], members: &[Slot], kept: &mut Vec<Slot>) {
     }
 }
 
-impl Block {
-    /// The block of slots that are in order, in the smaller form.
-    fn of(slots: &[Slot]) -> Self {
-        let (first, last) = match slots {
-            [] => (0, 0),
-            [first, ..] => (*first, slots.last().copied().unwrap_or(*first)),
-        };
-        let mut block = Self {
-            first,
-            last: first,
-            count: u16::from(!slots.is_empty()),
-            dense: false,
-            bytes: Vec::new(),
-        };
-        slots.iter().skip(1).for_each(|slot| block.push_distance(*slot));
-        let span = (last - first) as usize / 8 + 1;
-        // Bits pay where distances would take more; a handful stays as it is, to grow.
-        if slots.len() >= 64 && span <= DENSE_BYTES && span < block.bytes.len() {
-            let mut bits = vec![0; span];
-            slots.iter().for_each(|slot| set_bit(&mut bits, slot - first));
-            return Self { last, dense: true, bytes: bits, ..block };
-        }
-        block.bytes.shrink_to_fit();
-        block
-    }
-
-    fn holds_last(&self, slot: Slot) -> bool {
-        self.last == slot && (!self.dense || self.has_bit(slot))
-    }
-
-    /// Adds a slot higher than all; `false` where there is no room.
-    fn push(&mut self, slot: Slot) -> bool {
-        if self.dense {
-            return self.push_bit(slot);
-        }
-        if self.count as usize >= FULL {
-            return false;
-        }
-        self.push_distance(slot);
-        true
-    }
-
-    fn push_distance(&mut self, slot: Slot) {
-        let mut distance = slot - self.last;
-        while distance >= 0x80 {
-            self.bytes.push(distance.to_le_bytes()[0] | 0x80);
-            distance >>= 7;
-        }
-        self.bytes.push(distance.to_le_bytes()[0]);
-        self.last = slot;
-        self.count += 1;
-    }
-
-    fn push_bit(&mut self, slot: Slot) -> bool {
-        let distance = slot - self.first;
-        let byte = distance as usize / 8;
-        // Neither over the largest span nor over a long gap.
-        if byte >= DENSE_BYTES || byte > self.bytes.len() + 16 {
-            return false;
-        }
-        if byte >= self.bytes.len() {
-            self.bytes.resize(byte + 1, 0);
-        }
-        set_bit(&mut self.bytes, distance);
-        self.last = slot;
-        self.count += 1;
-        true
-    }
-
-    /// Makes the block small when it is written to no more.
-    fn close(&mut self) {
-        if !self.dense && (self.last - self.first) as usize / 8 < self.bytes.len() {
-            *self = Self::of(&self.slots());
-        }
-        self.bytes.shrink_to_fit();
-    }
-
-    /// Sets the bit of a slot, if there is one for it.
-    fn set(&mut self, slot: Slot) -> bool {
-        if !self.dense || slot < self.first || slot > self.last {
-            return false;
-        }
-        if !self.has_bit(slot) {
-            set_bit(&mut self.bytes, slot - self.first);
-            self.count += 1;
-        }
-        true
-    }
-
-    /// Clears the bit of a slot; `false` where slots have no bits here.
-    fn unset(&mut self, slot: Slot) -> bool {
-        if self.dense && self.has_bit(slot) {
-            let distance = slot - self.first;
-            if let Some(byte) = self.bytes.get_mut(distance as usize / 8) {
-                *byte &= !(1 << (distance % 8));
-                self.count -= 1;
-            }
-        }
-        self.dense
-    }
-
-    fn has_bit(&self, slot: Slot) -> bool {
-        let Some(distance) = slot.checked_sub(self.first) else { return false };
-        self.bytes.get(distance as usize / 8).is_some_and(|byte| byte & (1 << (distance % 8)) != 0)
-    }
-
-    fn slots(&self) -> Vec<Slot> {
-        let mut slots = Vec::with_capacity(self.count as usize + 1);
-        self.read(&mut slots);
-        slots
-    }
-
-    fn read(&self, out: &mut Vec<Slot>) {
-        if self.dense {
-            for (at, byte) in (self.first..).step_by(8).zip(&self.bytes) {
-                let mut bits = *byte;
-                while bits != 0 {
-                    out.push(at + bits.trailing_zeros());
-                    bits &= bits - 1;
-                }
-            }
-            return;
-        }
-        if self.count == 0 {
-            return;
-        }
-        let mut slot = self.first;
-        out.push(slot);
-        let (mut distance, mut shift) = (0, 0);
-        for byte in &self.bytes {
-            distance |= Slot::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                slot += distance;
-                out.push(slot);
-                (distance, shift) = (0, 0);
-            } else {
-                shift += 7;
-            }
-        }
-    }
-}
-
-fn set_bit(bits: &mut [u8], distance: u32) {
-    if let Some(byte) = bits.get_mut(distance as usize / 8) {
-        *byte |= 1 << (distance % 8);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -464,7 +300,7 @@ mod tests {
             let asked: Vec<Slot> = asked.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
             check(&postings, &model, &asked);
             for (which, near, kind) in changes {
-                let slot = which.index(last as usize + 1) as Slot / 64 * 64 + near;
+                let slot = Slot::try_from(which.index(last as usize + 1)).unwrap() / 64 * 64 + near;
                 if kind == 0 {
                     postings.remove(slot);
                     model.remove(&slot);
@@ -502,7 +338,7 @@ mod tests {
                 postings.push(number * distance);
             });
             postings.shrink();
-            postings.held() as f64 / f64::from(count)
+            f64::from(u32::try_from(postings.held()).unwrap()) / f64::from(count)
         };
         assert!(held(1, 100_000) < 0.25, "{}", held(1, 100_000));
         assert!(held(5, 100_000) < 0.9, "{}", held(5, 100_000));

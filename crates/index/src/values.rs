@@ -29,7 +29,7 @@ const ROOM: u64 = 1 << 40;
 pub(crate) struct Values {
     ids: BTreeMap<Arc<str>, ValueId>,
     /// By number.
-    values: Vec<Known>,
+    known: Vec<Known>,
     free: Vec<ValueId>,
     /// Bytes of all texts.
     text: usize,
@@ -56,17 +56,16 @@ impl Values {
         self.unranked = false;
         let apart = HIGHEST / (self.ids.len() as u64 + 1);
         for (number, id) in (1..).zip(self.ids.values()) {
-            if let Some(known) = self.values.get_mut(*id as usize) {
+            if let Some(known) = self.known.get_mut(*id as usize) {
                 known.rank = number * apart;
             }
         }
     }
 
     /// The number of a value that one more contact has.
-    pub(crate) fn take(&mut self, text: Option<&str>) -> ValueId {
-        let Some(text) = text else { return NONE };
+    pub(crate) fn take(&mut self, text: &str) -> ValueId {
         let id = self.ids.get(text).copied().unwrap_or_else(|| self.add(text));
-        if let Some(known) = self.values.get_mut(id as usize) {
+        if let Some(known) = self.known.get_mut(id as usize) {
             known.users += 1;
         }
         id
@@ -78,10 +77,10 @@ impl Values {
         let known = Known { text: Arc::clone(&text), rank: rank.unwrap_or_default(), users: 0 };
         self.text += text.len();
         let id =
-            self.free.pop().unwrap_or_else(|| ValueId::try_from(self.values.len()).unwrap_or(NONE));
-        match self.values.get_mut(id as usize) {
+            self.free.pop().unwrap_or_else(|| ValueId::try_from(self.known.len()).unwrap_or(NONE));
+        match self.known.get_mut(id as usize) {
             Some(place) => *place = known,
-            None => self.values.push(known),
+            None => self.known.push(known),
         }
         self.ids.insert(text, id);
         if rank.is_none() && !self.unranked {
@@ -110,7 +109,7 @@ impl Values {
 
     /// One contact less has the value.
     pub(crate) fn give_back(&mut self, id: ValueId) {
-        let Some(known) = self.values.get_mut(id as usize) else { return };
+        let Some(known) = self.known.get_mut(id as usize) else { return };
         known.users = known.users.saturating_sub(1);
         if known.users == 0 {
             let text = std::mem::take(&mut known.text);
@@ -121,12 +120,12 @@ impl Values {
     }
 
     pub(crate) fn get(&self, id: ValueId) -> Option<&str> {
-        Some(&self.values.get(id as usize)?.text)
+        Some(&self.known.get(id as usize)?.text)
     }
 
     /// Where a value stands among all: greater than 0.
     pub(crate) fn rank(&self, id: ValueId) -> u64 {
-        self.values.get(id as usize).map_or(0, |known| known.rank)
+        self.known.get(id as usize).map_or(0, |known| known.rank)
     }
 
     /// Where any text would stand, at twice the ranks: even if it is a value, odd if it lies
@@ -142,7 +141,7 @@ impl Values {
         // The text with its two counters, and the nodes of the tree, of which a third is free.
         self.ids.len() * (24 + 8 + (size_of::<Arc<str>>() + size_of::<ValueId>()) * 3 / 2)
             + self.text
-            + self.values.capacity() * size_of::<Known>()
+            + self.known.capacity() * size_of::<Known>()
             + self.free.capacity() * size_of::<ValueId>()
     }
 }
@@ -169,15 +168,15 @@ mod tests {
         let mut values = Values::default();
         values.rank_later();
         for number in 0..50 {
-            values.take(Some(&format!("m{number:02}")));
+            values.take(&format!("m{number:02}"));
         }
         values.rank_all();
         check(&values);
         for number in 0..200 {
-            values.take(Some(&format!("z{number:03}")));
-            values.take(Some(&format!("c{:03}", 200 - number)));
+            values.take(&format!("z{number:03}"));
+            values.take(&format!("c{:03}", 200 - number));
             // Always in the same gap.
-            values.take(Some(&format!("m10{number:03}")));
+            values.take(&format!("m10{number:03}"));
         }
         check(&values);
     }
@@ -185,15 +184,14 @@ mod tests {
     #[test]
     fn a_value_that_nobody_has_is_forgotten() {
         let mut values = Values::default();
-        assert_eq!(values.take(None), NONE);
         values.give_back(NONE);
-        let a = values.take(Some("a"));
-        assert_eq!(values.take(Some("a")), a);
+        let a = values.take("a");
+        assert_eq!(values.take("a"), a);
         values.give_back(a);
         assert_eq!(values.get(a), Some("a"));
         values.give_back(a);
         assert!(values.ids.is_empty() && values.text == 0);
-        assert_eq!(values.take(Some("b")), a);
+        assert_eq!(values.take("b"), a);
         assert_eq!(values.get(a), Some("b"));
         check(&values);
     }

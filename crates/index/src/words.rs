@@ -32,7 +32,7 @@ type WordId = u32;
 pub(crate) struct Words {
     ids: HashTable<WordId>,
     hasher: RandomState,
-    words: Vec<Known>,
+    known: Vec<Known>,
     /// All words, a space after each.
     text: String,
     /// By number of letters.
@@ -69,15 +69,15 @@ impl Words {
         for slot in slots {
             for word in words_of(part(texts.get(slot))) {
                 let id = words.intern(word);
-                if let Some(known) = words.words.get_mut(id as usize) {
+                if let Some(known) = words.known.get_mut(id as usize) {
                     known.slots.push(slot);
                 }
             }
         }
         // Each was new once, and each is somebody's.
         words.unused = 0;
-        words.words.iter_mut().for_each(|known| known.slots.shrink());
-        words.words.shrink_to_fit();
+        words.known.iter_mut().for_each(|known| known.slots.shrink());
+        words.known.shrink_to_fit();
         words.text.shrink_to_fit();
         words
     }
@@ -85,7 +85,7 @@ impl Words {
     /// Follows the change of a slot's name or domain; no contact there is an empty one.
     pub(crate) fn change(&mut self, slot: Slot, before: &str, after: &str) {
         for word in words_of(before).filter(|word| !words_of(after).any(|other| other == *word)) {
-            let known = self.id(word).and_then(|id| self.words.get_mut(id as usize));
+            let known = self.id(word).and_then(|id| self.known.get_mut(id as usize));
             if let Some(known) = known.filter(|known| !known.slots.is_empty()) {
                 known.slots.remove(slot);
                 self.unused += usize::from(known.slots.is_empty());
@@ -93,12 +93,12 @@ impl Words {
         }
         for word in words_of(after) {
             let id = self.intern(word);
-            if let Some(known) = self.words.get_mut(id as usize) {
+            if let Some(known) = self.known.get_mut(id as usize) {
                 self.unused -= usize::from(known.slots.is_empty());
                 known.slots.insert(slot);
             }
         }
-        if self.unused > UNUSED && self.unused * 2 > self.words.len() {
+        if self.unused > UNUSED && self.unused * 2 > self.known.len() {
             self.clear_away();
         }
     }
@@ -110,11 +110,11 @@ impl Words {
         }
         // None comes near 2^32: the names of an account of two thousand million contacts would.
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let id = narrow(self.words.len());
+        let id = narrow(self.known.len());
         let (start, len) = (narrow(self.text.len()), narrow(word.len()));
         self.text.push_str(word);
         self.text.push(' ');
-        self.words.push(Known { start, len, slots: Postings::default() });
+        self.known.push(Known { start, len, slots: Postings::default() });
         self.unused += 1;
         let letters = word.chars().count();
         if self.lengths.len() <= letters {
@@ -124,24 +124,24 @@ impl Words {
             length.masks.push(Mask::of(word));
             length.ids.push(id);
         }
-        let Self { ids, hasher, words, text, .. } = self;
-        let hash = |id: &WordId| hasher.hash_one(text_of(words, text, *id));
+        let Self { ids, hasher, known, text, .. } = self;
+        let hash = |id: &WordId| hasher.hash_one(text_of(known, text, *id));
         ids.insert_unique(hasher.hash_one(word), id, hash);
         id
     }
 
     fn id(&self, word: &str) -> Option<WordId> {
-        let is_it = |id: &WordId| text_of(&self.words, &self.text, *id) == word;
+        let is_it = |id: &WordId| text_of(&self.known, &self.text, *id) == word;
         self.ids.find(self.hasher.hash_one(word), is_it).copied()
     }
 
     /// Forgets the words that nobody has.
     fn clear_away(&mut self) {
-        let Self { words, text, .. } = take(self);
+        let Self { known: words, text, .. } = take(self);
         for known in words.into_iter().filter(|known| !known.slots.is_empty()) {
             let (start, end) = (known.start as usize, (known.start + known.len) as usize);
             let id = self.intern(text.get(start..end).unwrap_or_default());
-            if let Some(place) = self.words.get_mut(id as usize) {
+            if let Some(place) = self.known.get_mut(id as usize) {
                 place.slots = known.slots;
                 self.unused -= 1;
             }
@@ -171,7 +171,7 @@ impl Words {
         let needle = Finder::new(text);
         let mut slots = Vec::new();
         let mut sets = 0;
-        let mut words = self.words.as_slice();
+        let mut words = self.known.as_slice();
         let mut from = 0;
         while let Some(at) = self.text.as_bytes().get(from..).and_then(|rest| needle.find(rest)) {
             let at = from + at;
@@ -198,7 +198,7 @@ impl Words {
     /// Who has just this word, in order.
     pub(crate) fn having(&self, word: &str) -> Vec<Slot> {
         let mut slots = Vec::new();
-        if let Some(known) = self.id(word).and_then(|id| self.words.get(id as usize)) {
+        if let Some(known) = self.id(word).and_then(|id| self.known.get(id as usize)) {
             known.slots.read(&mut slots);
         }
         slots
@@ -206,7 +206,7 @@ impl Words {
 
     /// Who has a word that is near, by how many letters are wrong in it.
     fn near(&self, word: &Word<'_>) -> Vec<(u32, &Postings)> {
-        let slots = |id: WordId| self.words.get(id as usize).map(|known| &known.slots);
+        let slots = |id: WordId| self.known.get(id as usize).map(|known| &known.slots);
         if word.allowed == 0 {
             return self
                 .id(word.text)
@@ -221,7 +221,7 @@ impl Words {
         words
             .filter(|(mask, _)| mask.distance(word.mask) <= word.allowed)
             .filter_map(|(_, id)| {
-                let distance = word.distance(text_of(&self.words, &self.text, *id))?;
+                let distance = word.distance(text_of(&self.known, &self.text, *id))?;
                 Some((distance, slots(*id)?))
             })
             .collect()
@@ -234,8 +234,8 @@ impl Words {
                 + length.ids.capacity() * size_of::<WordId>()
         });
         self.ids.capacity() * 8 / 7 * (size_of::<WordId>() + 1)
-            + self.words.capacity() * size_of::<Known>()
-            + self.words.iter().map(|known| known.slots.held()).sum::<usize>()
+            + self.known.capacity() * size_of::<Known>()
+            + self.known.iter().map(|known| known.slots.held()).sum::<usize>()
             + self.text.capacity()
             + lengths.sum::<usize>()
             + self.lengths.capacity() * size_of::<Length>()
@@ -324,7 +324,7 @@ mod tests {
             let name = |number: i32| format!("somebody{number}");
             words.change(1, &name(number), &name(number + 1));
         }
-        assert!(words.words.len() < 3000, "{}", words.words.len());
+        assert!(words.known.len() < 3000, "{}", words.known.len());
         assert!(words.bytes() < 300_000, "{}", words.bytes());
         assert_eq!(find(&words, "konstant"), [(0, 1)]);
         assert_eq!(find(&words, "somebody20000"), [(1, 0)]);

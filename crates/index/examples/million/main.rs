@@ -6,7 +6,6 @@
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "a program that measures, for people"
 )]
 
@@ -33,7 +32,7 @@ impl Cpu {
     }
 
     fn elapsed(&self) -> Duration {
-        Self::now().0 - self.0
+        Self::now().0.saturating_sub(self.0)
     }
 }
 
@@ -52,7 +51,10 @@ fn main() {
         builder.push(&contact);
     }
     let plain = builder.finish(Seq(0));
-    println!("load without grams   {:>8.2} s", (start.elapsed() - making).as_secs_f64());
+    println!(
+        "load without grams   {:>8.2} s",
+        start.elapsed().saturating_sub(making).as_secs_f64()
+    );
     println!(
         "  memory             {:>8.0} MB, {:.0} estimated",
         anonymous_memory() - before,

@@ -117,7 +117,9 @@ fn new_values_are_sorted_among_those_that_are_there() {
         account.create(&company(format!("aa{number:03}")));
     }
     let gone: Vec<ContactId> = (1..=600).step_by(25).map(ContactId).collect();
-    gone.iter().for_each(|id| account.delete(*id));
+    for id in &gone {
+        account.delete(*id);
+    }
     for event in &account.events {
         index.apply(event).unwrap();
     }

@@ -38,15 +38,15 @@ async fn scene() -> (TestApp, Client) {
         },
     }));
     cora.await;
-    let elly = anna.contact(json!({
+    let third = anna.contact(json!({
         "name": "Elly", "identifier": "U-3", "last_activity_at": NOON, "created_at": NOON - 9 * DAY,
         "custom_attributes": { "customer_type": "gold", "lifetime_value": null, "seats": 30 },
     }));
-    let elly = elly.await;
+    let third = third.await;
     let bob = json!({ "name": "Bob", "email": "bob@acme.inc", "created_at": NOON });
     let bob = anna.contact(bob).await;
     anna.patch(contact(bob), json!({ "blocked": true })).await.ok();
-    for id in [ella, elly] {
+    for id in [ella, third] {
         let labels = json!({ "labels": ["support", "vip"] });
         anna.post(format!("{}/labels", contact(id)), labels).await.ok();
     }

@@ -273,11 +273,8 @@ fn misspelt(query: Query, params: &Params) -> Query {
 fn order(params: &Params, near: bool) -> Vec<SortKey> {
     let searched = text(params).is_some();
     let keys = order::parse(params.get("sort"), params.get("direction"), searched);
-    match keys.is_empty() {
-        true if near => NEAR_ORDER.to_vec(),
-        true => DEFAULT_ORDER.to_vec(),
-        false => keys,
-    }
+    let default: &[SortKey] = if near { &NEAR_ORDER } else { &DEFAULT_ORDER };
+    if keys.is_empty() { default.to_vec() } else { keys }
 }
 
 fn text(params: &Params) -> Option<TextQuery> {

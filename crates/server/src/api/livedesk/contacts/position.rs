@@ -143,7 +143,9 @@ mod tests {
             SortField::Id => SortValue::Id(id),
             SortField::LastActivityAt | SortField::CreatedAt => SortValue::Time(UnixSeconds(at)),
             SortField::Name => SortValue::Name { folded: fold(text), name: text.to_owned() },
-            SortField::Relevance => SortValue::Relevance(at.unsigned_abs() as u32),
+            SortField::Relevance => {
+                SortValue::Relevance(u32::try_from(at.unsigned_abs() >> 32).unwrap())
+            }
             SortField::PhoneNumber => SortValue::Text(text.chars().take(4).collect()),
             _ => SortValue::Text(text.to_owned()),
         }
