@@ -9,7 +9,6 @@ mod schemathesis;
 mod server;
 mod setup;
 mod shell;
-mod streams;
 mod test;
 
 use std::process::ExitCode;
@@ -20,7 +19,14 @@ const HELP: &str = "\
 cargo xtask <task>
 
   test [step…]              run every check, or only the steps named
-  bench [--quick]           measure speed and write docs/benchmarks.md
+  bench                     measure speed beside a reference and write docs/benchmarks.md
+    --quick                   20,000 contacts, one round; writes nothing
+    --against <commit>        beside that commit, as a ratio; writes nothing
+    --only <a;b>              the cases whose names begin so
+    --store <sqlite|postgres> on that store alone
+    --contacts, --rounds, --seconds, --connections <1,64>
+    --unoptimised             a debug build, to see that the bench works
+  bench pgbench             measure PostgreSQL beside pgbench, and write that part of it
   bench streams             measure what idle streams cost, and write that part of it
   setup                     install the tools the checks need, where they are missing
   schemathesis [-- arg…]    run the API fuzzing alone; what follows -- goes to `schemathesis run`

@@ -28,11 +28,9 @@ pub(crate) fn run() -> Result<()> {
 
 /// Installs what only the bench needs.
 pub(crate) fn bench() -> Result<()> {
-    let why = "the bench makes its load with it";
-    ensure(&["wrk"], why, || {
-        shell::probe(shell::command("sh").args(["-c", "command -v wrk"])).is_some()
+    ensure(&["postgresql"], "the bench compares with it", || {
+        works(Path::new("pgbench")) && works(Path::new("psql"))
     })?;
-    ensure(&["postgresql"], why, || works(Path::new("pgbench")) && works(Path::new("psql")))?;
     ensure(&["util-linux"], "the bench keeps server and load apart with it", || {
         works(Path::new("taskset"))
     })

@@ -23,6 +23,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Requests allocate much and briefly, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The contact service of a live chat or help desk.
 #[derive(Debug, Parser)]
 #[command(name = "meishi", version, propagate_version = true)]

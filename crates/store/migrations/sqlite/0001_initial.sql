@@ -1,6 +1,7 @@
 -- Every table of a tenant has account_id first in its primary key, its unique indexes and its
 -- foreign keys. Times are unix milliseconds, but for the two of a contact that callers write back
--- as they read them: unix seconds.
+-- as they read them: unix seconds. Tables of long rows have a rowid: one without keeps few long rows
+-- a page, also in its inner pages, and spills what exceeds a quarter of a page.
 
 -- The database's own identity: a snapshot or a cursor that was made of another one, or before a
 -- restore, must not pass for this one's.
@@ -72,7 +73,7 @@ CREATE TABLE contacts (
   last_activity_at INTEGER, -- unix seconds
   created_at INTEGER NOT NULL, -- unix seconds
   PRIMARY KEY (account_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Who owns which address. The contact's own columns repeat the primary ones.
 CREATE TABLE identities (
@@ -124,7 +125,7 @@ CREATE TABLE events (
   subject_id INTEGER,
   body TEXT NOT NULL,
   PRIMARY KEY (account_id, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- The outcome of a keyed call, written with the call's effect.
 CREATE TABLE idempotency_keys (
@@ -136,4 +137,4 @@ CREATE TABLE idempotency_keys (
   outcome TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   PRIMARY KEY (account_id, api_key_id, route, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;

@@ -99,7 +99,7 @@ CREATE TABLE deliveries (
   settled_at INTEGER,
   PRIMARY KEY (account_id, webhook_id, seq),
   FOREIGN KEY (account_id, webhook_id) REFERENCES webhooks (account_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX deliveries_due ON deliveries (account_id, webhook_id, next_at, seq)
   WHERE state = 'pending';
 CREATE INDEX deliveries_unsettled ON deliveries (account_id, webhook_id, contact_id, seq)

@@ -74,7 +74,8 @@ impl<K: Ord + Clone, V: PartialEq> Rows<K, V> {
 
     /// Keeps what the change at work did.
     pub(super) fn accept(&mut self) {
-        self.accepted.append(&mut self.pending);
+        // Not `append`, which goes through all that was accepted before.
+        self.accepted.extend(std::mem::take(&mut self.pending));
     }
 
     /// Forgets what the change at work did.

@@ -25,14 +25,13 @@ use tokio_postgres::types::ToSql;
 use super::{
     accounts, doubt,
     error::Error,
-    events,
-    key_cache::KeyCache,
-    load, row, save,
+    events, load, row, save,
     session::{Session, Sessions},
     statement::statements,
 };
 use crate::{
     Applied, Change, StoreError,
+    key_cache::KeyCache,
     ledger::{Call, Ledger, Needs, OutcomeKey, missing_account},
 };
 

@@ -15,7 +15,6 @@ mod events;
 mod examine;
 mod gone;
 mod inboxes;
-mod key_cache;
 mod keys;
 mod lanes;
 #[cfg(test)]
@@ -46,13 +45,14 @@ use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
     CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
     LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
-    StoreError, WebhookHealth, ledger::Call,
+    StoreError, WebhookHealth,
+    key_cache::{By, KeyCache},
+    ledger::Call,
 };
 
 pub use connect::DatabaseUrl;
 pub(crate) use connect::{check_server, open_error};
 use error::Error;
-use key_cache::{By, KeyCache};
 use lanes::Lanes;
 use replica::Replica;
 use session::{Session, Sessions};

@@ -1,26 +1,46 @@
 //! Reads of contacts, their labels, their links and who holds an address.
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Identity, Label, Seq, SourceId, limits::READ_ROWS,
+    AccountId, ChannelType, Contact, ContactId, Identity, Inbox, InboxId, Label, Seq, SourceId,
+    UnixMillis, limits::READ_ROWS,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use serde::de::DeserializeOwned;
 
 use super::row;
 use crate::{ContactInbox, ContactRecord, Include};
 
+/// A contact, its labels and, between them, what `$links` selects.
+macro_rules! select_contact {
+    ($links:literal) => {
+        row::contact_columns!(
+            "SELECT ",
+            concat!(
+                ", (SELECT json_group_array(label.title ORDER BY label.title)
+                    FROM contact_labels AS held
+                    JOIN labels AS label
+                      ON label.account_id = held.account_id AND label.id = held.label_id
+                    WHERE held.account_id = ?1 AND held.contact_id = ?2
+                    HAVING count(*) > 0),",
+                $links,
+                " FROM contacts WHERE account_id = ?1 AND id = ?2"
+            )
+        )
+    };
+}
+
 statements! {
-    CONTACT = row::contact_columns!("SELECT ", " FROM contacts WHERE account_id = ?1 AND id = ?2");
-    LABELS = "SELECT label.title
-         FROM contact_labels AS held
-         JOIN labels AS label ON label.account_id = held.account_id AND label.id = held.label_id
-         WHERE held.account_id = ?1 AND held.contact_id = ?2
-         ORDER BY label.title";
-    LINKS = "SELECT link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at
-         FROM contact_inboxes AS link
-         JOIN inboxes AS inbox
-           ON inbox.account_id = link.account_id AND inbox.id = link.inbox_id
-         WHERE link.account_id = ?1 AND link.contact_id = ?2
-         ORDER BY link.inbox_id, link.source_id";
+    CONTACT = select_contact!("NULL");
+    CONTACT_AND_LINKS = select_contact!(
+        "(SELECT json_group_array(
+            json_array(link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at)
+            ORDER BY link.inbox_id, link.source_id)
+          FROM contact_inboxes AS link
+          JOIN inboxes AS inbox
+            ON inbox.account_id = link.account_id AND inbox.id = link.inbox_id
+          WHERE link.account_id = ?1 AND link.contact_id = ?2
+          HAVING count(*) > 0)"
+    );
     OWNER = "SELECT contact_id FROM identities
          WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
 }
@@ -42,27 +62,37 @@ pub(super) fn stored(
     id: ContactId,
     include: Include,
 ) -> rusqlite::Result<Option<(ContactRecord, Seq)>> {
-    let owner = params![account.0, id.0];
-    let found: Option<(Contact, Seq)> = connection
-        .prepare_cached(CONTACT)?
-        .query_row(owner, |row| Ok((row::contact(row)?, Seq(row.get(15)?))))
-        .optional()?;
-    let Some((mut contact, last_seq)) = found else { return Ok(None) };
-    contact.labels = connection
-        .prepare_cached(LABELS)?
-        .query_map(owner, |row| row.get(0).map(Label::from_stored))?
-        .collect::<rusqlite::Result<_>>()?;
-    let contact_inboxes = match include {
-        Include::Nothing => Vec::new(),
-        Include::Inboxes => connection
-            .prepare_cached(LINKS)?
-            .query_map(owner, |row| {
-                let source_id = SourceId::from_stored(row.get(0)?);
-                Ok(ContactInbox { source_id, inbox: row::inbox(row, 1)? })
-            })?
-            .collect::<rusqlite::Result<_>>()?,
+    let statement = match include {
+        Include::Nothing => CONTACT,
+        Include::Inboxes => CONTACT_AND_LINKS,
     };
-    Ok(Some((ContactRecord { contact, contact_inboxes }, last_seq)))
+    connection
+        .prepare_cached(statement)?
+        .query_row(params![account.0, id.0], |row| {
+            let titles: Vec<String> = list(row, 16)?;
+            let labels = titles.into_iter().map(Label::from_stored).collect();
+            let contact = Contact { labels, ..row::contact(row)? };
+            let contact_inboxes =
+                list(row, 17)?.into_iter().map(link).collect::<rusqlite::Result<_>>()?;
+            Ok((ContactRecord { contact, contact_inboxes }, Seq(row.get(15)?)))
+        })
+        .optional()
+}
+
+/// A column of a JSON list; nothing is an empty one.
+fn list<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<T>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(Vec::new()),
+        _ => row::json(row, column),
+    }
+}
+
+fn link(columns: (String, i64, String, String, i64)) -> rusqlite::Result<ContactInbox> {
+    let (source_id, id, name, channel_type, created_at) = columns;
+    let channel_type = row::parsed_text(17, &channel_type, ChannelType::parse)?;
+    let created_at = UnixMillis(created_at);
+    let inbox = Inbox { id: InboxId(id), name, channel_type, created_at };
+    Ok(ContactInbox { source_id: SourceId::from_stored(source_id), inbox })
 }
 
 /// Those of the contacts that there are.

@@ -17,6 +17,7 @@ macro_rules! statements {
 mod accounts;
 mod backup;
 mod changes;
+mod checkpoint;
 mod contacts;
 mod deliveries;
 mod directory;
@@ -54,7 +55,9 @@ use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
     CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
     LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
-    StoreError, WebhookHealth, ledger::Call,
+    StoreError, WebhookHealth,
+    key_cache::{By, KeyCache},
+    ledger::Call,
 };
 
 pub use directory::DataDirectory;
@@ -79,6 +82,7 @@ pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Readers,
     long_reads: LongReads,
+    key_cache: KeyCache,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
 }
@@ -94,13 +98,32 @@ impl SqliteStore {
             tracing::warn!(%error, "leases of webhooks stay until they end");
         }
         let readers = Readers::open(&path).map_err(|error| damaged(&path, &error))?;
-        let writer = Writer::start(connection).map_err(|error| OpenError::NotWritable {
-            path: path.clone(),
-            reason: error.to_string(),
+        let checkpointer =
+            migrations::open_checkpointer(&path).map_err(|error| damaged(&path, &error))?;
+        let writer = Writer::start(connection, checkpointer).map_err(|error| {
+            OpenError::NotWritable { path: path.clone(), reason: error.to_string() }
         })?;
         let long_reads = LongReads::new(path.clone());
         let writer = Arc::new(writer);
-        Ok(Self { path, writer, readers, long_reads, _directory: directory })
+        let key_cache = KeyCache::default();
+        Ok(Self { path, writer, readers, long_reads, key_cache, _directory: directory })
+    }
+
+    /// A key that was looked up a moment ago, or is looked up now.
+    fn key(
+        &self,
+        by: By,
+        look_up: impl FnOnce(&Connection) -> rusqlite::Result<Option<StoredKey>>,
+    ) -> Result<Option<StoredKey>, StoreError> {
+        let begun = match self.key_cache.get(&by) {
+            Ok(known) => return Ok(Some(known)),
+            Err(begun) => begun,
+        };
+        let found = self.readers.read_one(look_up)?;
+        if let Some(key) = &found {
+            self.key_cache.keep(by, key, begun);
+        }
+        Ok(found)
     }
 
     /// Writes in the next group.
@@ -163,6 +186,7 @@ impl Store for SqliteStore {
         let call = Call::new(cx, changes, atomic)?;
         let erases =
             call.changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
+        let of_keys = call.changes.iter().any(Change::is_of_a_key);
         let room = self.writer.room(call.changes.len())?;
         let work = move |connection: &_| {
             let applied = changes::apply(connection, &call);
@@ -170,6 +194,9 @@ impl Store for SqliteStore {
             applied
         };
         let applied = self.writer.call(work).await;
+        if of_keys {
+            self.key_cache.forget();
+        }
         if erases && applied.is_ok() {
             tokio::spawn(empty_log(Arc::clone(&self.writer)));
         }
@@ -186,15 +213,18 @@ impl Store for SqliteStore {
         id: KeyId,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| keys::touch(connection, account, id, at)).await
+        let touched = self.write(move |connection| keys::touch(connection, account, id, at)).await;
+        self.key_cache.forget();
+        touched
     }
 
     async fn key_by_name(&self, api_key: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.readers.read(|connection| keys::by_name(connection, api_key))
+        let by = By::Name(api_key.to_owned());
+        self.key(by, |connection| keys::by_name(connection, api_key))
     }
 
     async fn key_by_secret(&self, secret: &SecretHash) -> Result<Option<StoredKey>, StoreError> {
-        self.readers.read(|connection| keys::by_secret(connection, secret))
+        self.key(By::Secret(secret.0), |connection| keys::by_secret(connection, secret))
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
@@ -202,7 +232,7 @@ impl Store for SqliteStore {
     }
 
     async fn counts(&self, account: AccountId) -> Result<Option<Counts>, StoreError> {
-        self.readers.read(|connection| accounts::counts(connection, account))
+        self.readers.read_one(|connection| accounts::counts(connection, account))
     }
 
     async fn contact(
@@ -211,7 +241,7 @@ impl Store for SqliteStore {
         id: ContactId,
         include: Include,
     ) -> Result<Option<ContactRecord>, StoreError> {
-        self.readers.read(|connection| contacts::record(connection, account, id, include))
+        self.readers.read_one(|connection| contacts::record(connection, account, id, include))
     }
 
     async fn contacts(
@@ -241,7 +271,7 @@ impl Store for SqliteStore {
     }
 
     async fn inbox(&self, account: AccountId, id: InboxId) -> Result<Option<Inbox>, StoreError> {
-        self.readers.read(|connection| inboxes::get(connection, account, id))
+        self.readers.read_one(|connection| inboxes::get(connection, account, id))
     }
 
     async fn keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
@@ -254,7 +284,7 @@ impl Store for SqliteStore {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
-        self.readers.read(|connection| events::after(connection, account, after, limit))
+        self.readers.read_one(|connection| events::after(connection, account, after, limit))
     }
 
     async fn history(
@@ -393,7 +423,7 @@ impl Store for SqliteStore {
     }
 
     async fn database(&self) -> Result<Database, StoreError> {
-        self.readers.read(accounts::database)
+        self.readers.read_one(accounts::database)
     }
 
     async fn examine(&self, now: UnixMillis) -> Result<Vec<Finding>, StoreError> {
@@ -416,6 +446,8 @@ impl Store for SqliteStore {
         // The writer closes last, and so leaves no log behind.
         self.long_reads.close().await;
         self.readers.close();
+        // What is asked from here on finds the store closed.
+        self.key_cache.forget();
         self.writer.close().await;
     }
 }

@@ -25,8 +25,23 @@ impl Readers {
         Ok(Self(connections))
     }
 
-    /// Runs a read in one transaction, so that all its statements see the same moment.
+    /// Runs a read of several statements in one transaction, so that all of them see the same
+    /// moment.
     pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.read_one(|connection| {
+            execute(connection, "BEGIN")?;
+            let value = work(connection);
+            // Nothing was written, so that either ending is the same; this one always works.
+            execute(connection, "ROLLBACK")?;
+            value
+        })
+    }
+
+    /// Runs a read of one statement, which sees one moment by itself.
+    pub(super) fn read_one<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
@@ -47,11 +62,7 @@ impl Readers {
                 // A read panicked amid its transaction.
                 execute(connection, "ROLLBACK")?;
             }
-            execute(connection, "BEGIN")?;
-            let value = work(connection);
-            // Nothing was written, so that either ending is the same; this one always works.
-            execute(connection, "ROLLBACK")?;
-            value
+            work(connection)
         };
         read().map_err(|error| store_error(&error))
     }

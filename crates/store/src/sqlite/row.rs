@@ -8,7 +8,7 @@ use rusqlite::{Row, types::Type};
 
 /// A statement around the columns of a contact, in the order in which [`contact`] reads them.
 macro_rules! contact_columns {
-    ($before:literal, $after:literal) => {
+    ($before:expr, $after:expr) => {
         concat!(
             $before,
             "id, version, name, first_name, last_name, email, phone_number, identifier, thumbnail,
@@ -58,7 +58,15 @@ pub(super) fn parsed<T>(
     column: usize,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
+    parsed_text(column, row.get_ref(column)?.as_str()?, parse)
+}
+
+/// A text of a column that a parser of the domain must understand.
+pub(super) fn parsed_text<T>(
+    column: usize,
+    text: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
     parse(text).ok_or_else(|| unreadable(column, "not a word that is known".to_owned()))
 }
 

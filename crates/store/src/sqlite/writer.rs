@@ -2,7 +2,8 @@
 //!
 //! It waits for one call, begins a transaction, runs the call in a savepoint, goes on with what is
 //! queued already (it never waits for more), commits, and only then answers. So an answer means
-//! that the change is on disk, and under load many calls share one fsync.
+//! that the change is on disk, and under load many calls share one fsync. The log is folded into
+//! the file by `checkpoint.rs`.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +16,10 @@ use meishi_contacts::limits::{GROUP_CALLS, GROUP_TIME, WRITE_QUEUE, WRITE_QUEUE_
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{execute, migrations, store_error};
+use super::{
+    checkpoint::{self, Checkpointer},
+    execute, migrations, store_error,
+};
 use crate::StoreError;
 
 /// A handle to the writer's thread.
@@ -76,11 +80,13 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// Starts the threads. `checkpointer` is a second connection to the same file.
+    pub(super) fn start(connection: Connection, checkpointer: Connection) -> std::io::Result<Self> {
         let (queue, calls) = mpsc::channel(WRITE_QUEUE);
+        let checkpointer = Checkpointer::start(checkpointer)?;
         thread::Builder::new()
             .name("meishi-writer".into())
-            .spawn(move || serve(connection, calls))?;
+            .spawn(move || serve(connection, checkpointer, calls))?;
         Ok(Self { queue, room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)) })
     }
 
@@ -126,10 +132,19 @@ impl Writer {
     }
 }
 
-fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
+fn serve(connection: Connection, checkpointer: Checkpointer, mut queue: mpsc::Receiver<Message>) {
     let closing = loop {
         let alone = match queue.blocking_recv() {
-            Some(Message::Call(call)) => serve_group(&connection, call, &mut queue),
+            Some(Message::Call(call)) => {
+                let alone = serve_group(&connection, call, &mut queue);
+                checkpointer.note_commit();
+                if checkpointer.remainder()
+                    && let Err(error) = checkpoint::passive(&connection)
+                {
+                    tracing::warn!(%error, "the rest of the log could not be folded in");
+                }
+                alone
+            }
             Some(Message::Alone(alone)) => Some(alone),
             None => break None,
         };
@@ -142,6 +157,7 @@ fn serve(connection: Connection, mut queue: mpsc::Receiver<Message>) {
         }
     };
     queue.close();
+    checkpointer.stop();
     // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
     // nothing but the next start's recovery, but whoever copies the file should know.
     match checkpoint(&connection) {
@@ -265,9 +281,11 @@ mod tests {
 
     fn writer() -> (tempfile::TempDir, Writer) {
         let directory = tempfile::tempdir().unwrap();
-        let connection = Connection::open(directory.path().join("db")).unwrap();
+        let open = || Connection::open(directory.path().join("db")).unwrap();
+        let connection = open();
         connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x BLOB)").unwrap();
-        (directory, Writer::start(connection).unwrap())
+        let writer = Writer::start(connection, open()).unwrap();
+        (directory, writer)
     }
 
     async fn insert(writer: &Writer, bytes: usize) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! Keys that were looked up a moment ago.
 //!
 //! Every request begins with a key, and mostly with the same few. What this server does to a key it
-//! sees at once; what another server or the command line does, after a second at most.
+//! sees at once; what another server or the command line does to it on PostgreSQL, after a second at
+//! most.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ const KEYS: usize = 10_000;
 
 /// What a key is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum By {
+pub(crate) enum By {
     /// Its public half.
     Name(String),
     /// The hash of a secret.
@@ -28,7 +29,7 @@ pub(super) enum By {
 
 /// The keys.
 #[derive(Debug, Default)]
-pub(super) struct KeyCache(Mutex<Known>);
+pub(crate) struct KeyCache(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -39,14 +40,14 @@ struct Known {
 
 /// A look-up that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Begun {
+pub(crate) struct Begun {
     at: Instant,
     changes: u64,
 }
 
 impl KeyCache {
     /// A key that is known, or what [`KeyCache::keep`] wants to be told once it is looked up.
-    pub(super) fn get(&self, by: &By) -> Result<StoredKey, Begun> {
+    pub(crate) fn get(&self, by: &By) -> Result<StoredKey, Begun> {
         let known = self.known();
         match known.keys.get(by) {
             Some((since, key)) if since.elapsed() < LIFE => Ok(key.clone()),
@@ -55,7 +56,7 @@ impl KeyCache {
     }
 
     /// Keeps what was looked up, unless a key was changed meanwhile.
-    pub(super) fn keep(&self, by: By, key: &StoredKey, begun: Begun) {
+    pub(crate) fn keep(&self, by: By, key: &StoredKey, begun: Begun) {
         let mut known = self.known();
         if known.changes != begun.changes {
             return;
@@ -67,7 +68,7 @@ impl KeyCache {
     }
 
     /// Forgets all keys: one of them was changed.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.known();
         known.keys.clear();
         known.changes += 1;

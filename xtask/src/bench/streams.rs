@@ -26,7 +26,7 @@ const WATCHED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Measures, and answers the section of the page that tells of it.
-pub(crate) fn section(meishi: &Path, heading: &str) -> Result<String> {
+pub(super) fn section(meishi: &Path) -> Result<String> {
     let scratch = Scratch::new()?;
     let data = scratch.path().join("data");
     let first =
@@ -60,7 +60,7 @@ pub(crate) fn section(meishi: &Path, heading: &str) -> Result<String> {
     drop(streams);
     server.stop()?;
     Ok(format!(
-        "{heading}\n\n`cargo xtask bench streams` opens {STREAMS} streams of one account on the \
+        "`cargo xtask bench streams` opens {STREAMS} streams of one account on the \
          embedded store and watches the server for {} s, two heartbeats. Then a contact is created, \
          and each stream read until it tells so. Raise `ulimit -n` above 6,000 first.\n\n\
          | what | |\n|---|---|\n\
