@@ -14,8 +14,9 @@ mod people;
 use std::time::Duration;
 
 use meishi_contacts::{
-    Actor, Card, ContactId, Event, EventBody, Field, FieldChange, Query, Seq, Slice, SortField,
-    SortKey, TextQuery, UnixMillis, Version,
+    Actor, Card, ContactId, Event, EventBody, Field, FieldChange, Filter, Query, Seq, Slice,
+    SortField, SortKey, TextQuery, UnixMillis, Version,
+    filter::Reading,
     order::{DEFAULT_ORDER, NEAR_ORDER},
 };
 use meishi_index::{Answer, Index};
@@ -76,6 +77,7 @@ fn main() {
     println!("{:<44}{:>9}{:>10}{:>10}", "query", "matches", "p50 ms", "p99 ms");
     search(&index, &people, count);
     lists(&index);
+    filters(&index);
     changes(&mut index, &people, count);
     println!(
         "memory at the end    {:>8.0} MB, {:.0} estimated",
@@ -141,6 +143,44 @@ const FIELDS: [SortField; 10] = [
     SortField::Country,
     SortField::Id,
 ];
+
+fn filters(index: &Index) {
+    let asks = |key: &str, operator: &str, value: &str| {
+        format!(
+            r#"{{"attribute_key":"{key}","filter_operator":"{operator}","values":["{value}"]}}"#
+        )
+    };
+    let three = [
+        asks("plan", "equal_to", "plan 3"),
+        asks("seats", "is_greater_than", "100"),
+        asks("labels", "equal_to", "label 7"),
+    ];
+    for (what, filter) in [
+        ("label", asks("labels", "equal_to", "label 7")),
+        ("text", asks("plan", "equal_to", "PLAN 3")),
+        ("number", asks("seats", "is_greater_than", "400")),
+        ("number, hardly two alike", asks("value", "is_less_than", "500.25")),
+        ("date", asks("since", "is_greater_than", "2024-05-01")),
+        ("boolean", asks("beta", "equal_to", "true")),
+        ("not equal", asks("plan", "not_equal_to", "plan 3")),
+        ("city contains", asks("city", "contains", "an")),
+        ("e-mail ends", asks("email", "ends_with", "@gmail.com")),
+        ("creation", asks("created_at", "is_greater_than", "2024-05-01")),
+        ("three conditions", format!(r#"{{"and":[{}]}}"#, three.join(","))),
+    ] {
+        let json = serde_json::from_str(&filter).unwrap_or_default();
+        let filter = Filter::from_json(&json, &Reading::untyped(UnixMillis(0)));
+        for field in [SortField::LastActivityAt, SortField::Name] {
+            let order = vec![SortKey { field, descending: true }];
+            let query = Query {
+                filter: filter.clone().ok(),
+                resolved: true,
+                ..query(None, false, order, 0)
+            };
+            time(index, &format!("filter: {what}, by {}", field.as_str()), &query);
+        }
+    }
+}
 
 fn lists(index: &Index) {
     time(index, "list", &query(None, false, DEFAULT_ORDER.to_vec(), 0));

@@ -187,6 +187,18 @@ impl People {
             random.u8(..60)
         );
         contact.additional_attributes = Attributes::from_stored(members).unwrap_or_default();
+        let members = format!(
+            r#"{{"plan":"plan {}","seats":{},"value":{}.{},"since":"20{}-0{}-1{}","beta":{}}}"#,
+            random.u8(..12),
+            random.u16(..500),
+            random.u16(..10_000),
+            random.u8(1..100),
+            random.u8(10..27),
+            random.u8(1..10),
+            random.u8(..10),
+            random.bool()
+        );
+        contact.custom_attributes = Attributes::from_stored(members).unwrap_or_default();
         contact
     }
 
