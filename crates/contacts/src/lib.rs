@@ -7,12 +7,14 @@
 //! To add a field of the contact: `contact.rs` (card, patch, `apply`), `event.rs` (`Field`), then
 //! the stores' `contacts.rs` and the dialects' views; the compiler leads through the rest.
 
+pub mod attribute_type;
 pub mod attributes;
 pub mod clock;
 pub mod contact;
 pub mod event;
 pub mod fault;
 pub mod fields;
+pub mod filter;
 pub mod ids;
 pub mod inbox;
 pub mod json;
@@ -23,16 +25,19 @@ pub mod past;
 pub mod patch;
 pub mod place;
 pub mod query;
+pub mod relevance;
 pub mod search;
 pub mod seed;
 pub mod webhook;
 
+pub use attribute_type::AttributeType;
 pub use attributes::{Attributes, AttributesPatch};
 pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
 pub use contact::{Availability, Card, Contact, ContactLink};
 pub use event::{Actor, Event, EventBody, Field, FieldChange, FieldPath};
 pub use fault::{Fault, FaultCode};
 pub use fields::{Email, Identifier, Identity, IdentityKind, Label, Phone, SourceId};
+pub use filter::Filter;
 pub use ids::{AccountId, ContactId, InboxId, KeyId, Seq, Version, WebhookId};
 pub use inbox::{ChannelType, Inbox, InboxPatch, NewInbox};
 pub use key::{ApiKey, Credential, KeyPatch, NewKey, Role, SecretHash, StoredKey};

@@ -108,8 +108,31 @@ pub const MAX_PAGE_SIZE: usize = 100;
 pub const SORT_KEYS: usize = 8;
 /// Words of a misspelt `q`; one with more is near to nothing.
 pub const NEAR_WORDS: usize = 8;
+/// Names that are proposed where nothing matches a `q`.
+pub const SUGGESTIONS: usize = 3;
+/// Contacts, the nearest, whose names are looked at for them.
+pub const SUGGESTED_AMONG: usize = 50;
 /// Labels that a list can be filtered by: 400 `malformed_request`.
 pub const LABEL_FILTERS: usize = 100;
+
+// The filter language: 422 `limit_exceeded`.
+
+/// Conditions of a filter.
+pub const FILTER_CONDITIONS: usize = 100;
+/// Groups of a filter within one another.
+pub const FILTER_DEPTH: usize = 8;
+/// Values of all conditions of a filter together.
+pub const FILTER_VALUES: usize = 1000;
+/// Bytes of one value of a filter.
+pub const FILTER_VALUE_BYTES: usize = 1024;
+/// Code points of an attribute's key in a filter.
+pub const FILTER_KEY_CHARS: usize = 255;
+/// Contacts whose rows one query looks at, where memory leaves open whether they match.
+pub const CHECKED_ROWS: usize = 50_000;
+/// Time for that: 503 `busy`.
+pub const CHECK_TIME: Duration = Duration::from_secs(10);
+/// Days that a relative date of a filter may lie before or after today, a century: 422 `invalid`.
+pub const RELATIVE_DAYS: i64 = 36_525;
 
 // The past of a contact.
 

@@ -24,6 +24,9 @@ pub enum SortField {
     Country,
     /// The contact's number, which nothing changes.
     Id,
+    /// How well the text that is searched fits, the best first (`relevance.rs`); without a text
+    /// all are alike.
+    Relevance,
 }
 
 /// One key of an order. Every order ends with the id, descending.
@@ -52,6 +55,7 @@ impl SortField {
             "city" => Self::City,
             "country" => Self::Country,
             "id" => Self::Id,
+            "relevance" => Self::Relevance,
             _ => return None,
         })
     }
@@ -68,6 +72,7 @@ impl SortField {
             Self::City => "city",
             Self::Country => "country",
             Self::Id => "id",
+            Self::Relevance => "relevance",
         }
     }
 
@@ -77,25 +82,39 @@ impl SortField {
     }
 }
 
+/// The order of near matches that names none: the fewest letters wrong first, then the default.
+pub const NEAR_ORDER: [SortKey; 2] =
+    [SortKey { field: SortField::Relevance, descending: false }, DEFAULT_ORDER[0]];
+
 /// Reads `sort` and `direction`: a comma list, precedence as sent, `-` for descending, `direction`
 /// for keys without it, unknown words ignored, and all after `id`. Without any key it is
-/// [`DEFAULT_ORDER`].
-pub fn parse(sort: Option<&str>, direction: Option<&str>) -> Vec<SortKey> {
+/// empty, and a default holds.
+///
+/// `relevance` counts only where a text is `searched` and is always the best first; where it is the
+/// last key, ties go by last activity.
+pub fn parse(sort: Option<&str>, direction: Option<&str>, searched: bool) -> Vec<SortKey> {
     let descending = direction.is_some_and(|word| word.eq_ignore_ascii_case("desc"));
     let mut order: Vec<SortKey> = Vec::new();
     for key in sort.unwrap_or_default().split(',').map(str::trim) {
         let (name, reversed) = key.strip_prefix('-').map_or((key, None), |name| (name, Some(true)));
         let Some(field) = SortField::parse(name) else { continue };
+        let by_relevance = field == SortField::Relevance;
+        if by_relevance && !searched {
+            continue;
+        }
         if order.len() < SORT_KEYS && !order.iter().any(|known| known.field == field) {
-            order.push(SortKey { field, descending: reversed.unwrap_or(descending) });
+            let descending = reversed.unwrap_or(descending) && !by_relevance;
+            order.push(SortKey { field, descending });
         }
         // No two contacts have the same, so that nothing after it counts.
         if field == SortField::Id {
             break;
         }
     }
-    if order.is_empty() {
-        return DEFAULT_ORDER.to_vec();
+    if order.last().is_some_and(|key| key.field == SortField::Relevance)
+        && !order.iter().any(|key| key.field == SortField::LastActivityAt)
+    {
+        order.extend(DEFAULT_ORDER);
     }
     order
 }
@@ -116,6 +135,7 @@ mod tests {
             "city",
             "country",
             "id",
+            "relevance",
         ] {
             assert_eq!(SortField::parse(name).map(SortField::as_str), Some(name));
         }
@@ -127,18 +147,37 @@ mod tests {
     fn minus_decides_for_its_key_and_direction_for_the_others() {
         let key = |field, descending| SortKey { field, descending };
         assert_eq!(
-            parse(Some("-company, nonsense,name"), Some("desc")),
+            parse(Some("-company, nonsense,name"), Some("desc"), false),
             [key(SortField::CompanyName, true), key(SortField::Name, true)]
         );
         assert_eq!(
-            parse(Some("-city,email"), Some("sideways")),
+            parse(Some("-city,email"), Some("sideways"), false),
             [key(SortField::City, true), key(SortField::Email, false)]
         );
         assert_eq!(
-            parse(Some("city,-id,name"), None),
+            parse(Some("city,-id,name"), None, true),
             [key(SortField::City, false), key(SortField::Id, true)]
         );
-        assert_eq!(parse(Some("nonsense"), Some("asc")), DEFAULT_ORDER);
-        assert_eq!(parse(None, Some("asc")), DEFAULT_ORDER);
+        assert_eq!(parse(Some("nonsense"), Some("asc"), true), []);
+        assert_eq!(parse(None, Some("asc"), false), []);
+    }
+
+    #[test]
+    fn relevance_counts_where_a_text_is_searched_and_knows_one_direction() {
+        let key = |field, descending| SortKey { field, descending };
+        let [latest] = DEFAULT_ORDER;
+        let best = key(SortField::Relevance, false);
+        for (sort, direction) in
+            [("relevance", None), ("-relevance", None), ("relevance", Some("desc"))]
+        {
+            assert_eq!(parse(Some(sort), direction, true), [best, latest]);
+            assert_eq!(parse(Some(sort), direction, false), []);
+        }
+        let name = key(SortField::Name, false);
+        assert_eq!(parse(Some("relevance,name"), None, true), [best, name]);
+        assert_eq!(parse(Some("name,relevance"), None, true), [name, best, latest]);
+        assert_eq!(parse(Some("name,relevance"), None, false), [name]);
+        let oldest = key(SortField::LastActivityAt, false);
+        assert_eq!(parse(Some("last_activity_at,relevance"), None, true), [oldest, best]);
     }
 }

@@ -12,8 +12,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use crate::{
-    Contact, ContactId, Email, Phone, SortField, SortKey, UnixSeconds, limits::STRING_CHARS,
-    search::fold,
+    Contact, ContactId, Email, Phone, Query, SortField, SortKey, TextQuery, UnixSeconds,
+    limits::STRING_CHARS, search::fold,
 };
 
 /// What a contact is sorted by under one key. Values of one key are always of one kind.
@@ -32,6 +32,8 @@ pub enum SortValue<T> {
     Time(UnixSeconds),
     /// The contact's own number.
     Id(ContactId),
+    /// How well the text fits, the best 0.
+    Relevance(u32),
 }
 
 impl SortValue<String> {
@@ -42,6 +44,7 @@ impl SortValue<String> {
             Self::Name { folded, name } => SortValue::Name { folded, name },
             Self::Time(at) => SortValue::Time(*at),
             Self::Id(id) => SortValue::Id(*id),
+            Self::Relevance(rank) => SortValue::Relevance(*rank),
         }
     }
 }
@@ -56,6 +59,7 @@ impl SortValue<&str> {
             }
             Self::Time(at) => SortValue::Time(at),
             Self::Id(id) => SortValue::Id(id),
+            Self::Relevance(rank) => SortValue::Relevance(rank),
         }
     }
 }
@@ -70,9 +74,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a contact.
-    pub fn of(order: &[SortKey], contact: &Contact) -> Self {
-        let values = order.iter().map(|key| key.field.of(contact)).collect();
+    /// The place of a contact in the answer to a query.
+    pub fn of(query: &Query, contact: &Contact) -> Self {
+        let text = query.text.as_ref();
+        let values = query.order.iter().map(|key| key.field.of(contact, text)).collect();
         Self { values, id: contact.id }
     }
 
@@ -88,11 +93,12 @@ impl Place {
 }
 
 impl SortField {
-    /// What a contact is sorted by under this field.
-    pub fn of(self, contact: &Contact) -> Option<SortValue<String>> {
+    /// What a contact is sorted by under this field, where this text is searched.
+    pub fn of(self, contact: &Contact, text: Option<&TextQuery>) -> Option<SortValue<String>> {
         let attribute = |member| attribute_text(contact.additional_attributes.to_map().get(member));
         let text = match self {
             Self::Id => return Some(SortValue::Id(contact.id)),
+            Self::Relevance => return text?.relevance(contact).map(SortValue::Relevance),
             Self::Name => {
                 let (folded, name) = (fold(&contact.name), contact.name.clone());
                 return Some(SortValue::Name { folded, name });

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::{Contact, Label, Place, SortKey, TextQuery};
+use crate::{Contact, Filter, Label, Place, SortKey, TextQuery};
 
 /// Which contacts, in which order, which of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Query {
     pub text: Option<TextQuery>,
     /// Labels of which a contact must have one; none is no condition.
     pub labels: Vec<Label>,
+    /// What a contact must match.
+    pub filter: Option<Filter>,
+    /// Whether a contact must have an e-mail address, a phone number or an identifier.
+    pub resolved: bool,
     /// The order; ties go by id, descending.
     pub order: Vec<SortKey>,
     /// A place in that order: what does not come after it is counted and otherwise left out.
@@ -37,17 +41,19 @@ impl Query {
         self.text.as_ref().is_none_or(|text| text.matches(contact))
             && (self.labels.is_empty()
                 || self.labels.iter().any(|label| contact.labels.contains(label)))
+            && (!self.resolved || contact.is_resolved())
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(contact))
     }
 
     /// Which of two contacts comes first.
     pub fn compare(&self, a: &Contact, b: &Contact) -> Ordering {
-        Place::of(&self.order, a).compare(&Place::of(&self.order, b), &self.order)
+        Place::of(self, a).compare(&Place::of(self, b), &self.order)
     }
 
     /// Whether the contact comes after the place that the answer begins at.
     pub fn follows(&self, contact: &Contact) -> bool {
         self.after
             .as_ref()
-            .is_none_or(|after| Place::of(&self.order, contact).compare(after, &self.order).is_gt())
+            .is_none_or(|after| Place::of(self, contact).compare(after, &self.order).is_gt())
     }
 }

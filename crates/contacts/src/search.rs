@@ -162,9 +162,17 @@ impl TextQuery {
     /// letter wrong, missing, too many or swapped with its neighbour, two such from eight letters
     /// on, none below four. A text of more than [`NEAR_WORDS`] words is near to nothing.
     pub fn is_near(&self, folded_name: &str) -> bool {
-        let words = self.folded.split(' ');
-        words.clone().count() <= NEAR_WORDS
-            && words.clone().all(|word| folded_name.split(' ').any(|other| is_near(word, other)))
+        self.distance(folded_name).is_some()
+    }
+
+    /// How many letters are wrong in all where the folded name is near ([`Self::is_near`]), each
+    /// word of the text compared with the word of the name that it is nearest to.
+    pub fn distance(&self, folded_name: &str) -> Option<u32> {
+        if self.folded.split(' ').count() > NEAR_WORDS {
+            return None;
+        }
+        let nearest = |word| folded_name.split(' ').filter_map(|other| distance(word, other)).min();
+        self.folded.split(' ').map(nearest).sum()
     }
 
     /// The folded text that a folded field must contain; never empty.
@@ -199,17 +207,28 @@ impl TextQuery {
     }
 }
 
-/// Whether two words are one misspelt.
-fn is_near(word: &str, other: &str) -> bool {
-    let (letters, others) = (word.chars().count(), other.chars().count());
-    let allowed = match letters {
+/// How many letters may be wrong in a word of so many.
+pub const fn misspellings(letters: usize) -> usize {
+    match letters {
         0..4 => 0,
         4..8 => 1,
         _ => 2,
-    };
+    }
+}
+
+/// How many letters are wrong where two words are one misspelt.
+fn distance(word: &str, other: &str) -> Option<u32> {
+    if word == other {
+        return Some(0);
+    }
+    let (letters, others) = (word.chars().count(), other.chars().count());
+    let allowed = misspellings(letters);
     // The lengths alone tell most words apart, and bound the cost of comparing the others.
-    word == other
-        || (letters.abs_diff(others) <= allowed && strsim::osa_distance(word, other) <= allowed)
+    if letters.abs_diff(others) > allowed {
+        return None;
+    }
+    let distance = strsim::osa_distance(word, other);
+    (distance <= allowed).then(|| u32::try_from(distance).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

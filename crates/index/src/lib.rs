@@ -6,74 +6,115 @@
 //! `meishi_contacts::query`, and `tests/model/` holds the two together. No I/O, no async, no
 //! clock: when to load, feed and drop an index is its owner's affair.
 //!
-//! `entry.rs` has what is kept of a contact, `texts.rs` the text that is searched, `labels.rs` the
-//! labels, `select.rs` the order and the slice. To query by one more field: keep it in
-//! `entry.rs`, follow its changes in `Facts::change`, test for it in `Index::query` or, if it is
-//! to be sorted by, tell it in `Row::value`.
+//! Every contact has a slot, a small number that it keeps as long as it is there. By slot, the
+//! index holds the text that is searched (`texts.rs`) and columns of all other facts
+//! (`entries.rs`; values that many share are numbers, `labels.rs` and `values.rs`). What an event
+//! changes of them is worked out in `facts.rs`. For accounts of some size there are, besides, the
+//! sets of slots (`postings.rs`, `block.rs`) that hold a few characters (`grams.rs`) or a word of a name
+//! or a domain (`words.rs`, and `near.rs` for misspelt ones).
+//!
+//! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one.
+//!
+//! `answer.rs` finds who matches, `select.rs` the order and the slice, by the numbers of
+//! `heads.rs`. To query by one more field: keep it in `entries.rs`, follow its changes in
+//! `Facts::change`, test for it in `Index::query` or, if it is to be sorted by, tell it in
+//! `Row::value` and `Heads::head`.
 
-mod entry;
+mod answer;
+mod block;
+mod columns;
+mod entries;
+mod facts;
+mod filter;
+mod grams;
+mod heads;
 mod labels;
+mod near;
+mod postings;
 mod select;
 mod texts;
+mod values;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem::{size_of, take},
-    ops::Bound::{Excluded, Unbounded},
 };
 
 use meishi_contacts::{
-    Contact, ContactId, Event, EventBody, FieldChange, Place, Query, Seq, Slice, SortField,
-    SortKey, SortValue, UnixSeconds, Version, order::DEFAULT_ORDER,
+    Contact, ContactId, Event, EventBody, FieldChange, Seq, UnixSeconds, Version,
 };
 
+pub use crate::answer::Answer;
 use crate::{
-    entry::{Entry, Facts, Row},
+    columns::Columns,
+    entries::{Entries, Row},
+    facts::{Facts, Update},
+    grams::Grams,
+    heads::Heads,
     labels::Labels,
-    texts::Texts,
+    texts::{Texts, domain_in, name_in},
+    words::Words,
 };
 
 /// The place of a contact in the index, for as long as it is there.
 type Slot = u32;
 
+/// Contacts of an account from which on its texts are searched by grams; to look at all texts of
+/// fewer takes less than a tenth of a millisecond.
+const GRAMS_FROM: usize = 20_000;
+
 /// The contacts of one account, as they were right after one event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
     seq: Seq,
-    /// By slot; a slot whose contact is gone is free for the next.
-    entries: Vec<Option<Entry>>,
-    free: Vec<Slot>,
+    entries: Entries,
     /// By id, so that the list in that order is a walk too.
     slots: BTreeMap<ContactId, Slot>,
     texts: Texts,
     labels: Labels,
+    columns: Columns,
+    heads: Heads,
     /// The default order backwards, so that the list that is asked for most is a walk.
-    recent: BTreeSet<(Option<UnixSeconds>, ContactId)>,
-    /// Bytes that the entries hold outside themselves.
-    held: usize,
+    recent: BTreeSet<Recency>,
+    /// What a small account has not.
+    search: Option<Search>,
+    /// From how many contacts on it is there.
+    grams_from: usize,
 }
 
-/// What a query comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// All that was asked for.
-    Exact {
-        /// The ids of the slice, in order.
-        ids: Vec<ContactId>,
-        /// How many contacts match in all.
-        total: u64,
-        /// Where the slice ends, if more follow it and it is not empty: what comes `after` this
-        /// place is the next one, whatever changes until then.
-        next: Option<Place>,
-    },
-    /// What fields that are not held in memory leave open; no query of today does.
-    Candidates {
-        /// All contacts that may match, in order: every match is among them.
-        ids: Vec<ContactId>,
-        /// What a row must meet (`condition.matches(contact)`) to be counted; the slice is taken
-        /// of those that do and come after its place (`condition.follows(contact)`).
-        condition: Query,
-    },
+/// Who has which parts of a text.
+#[derive(Debug)]
+struct Search {
+    grams: Grams,
+    /// Of names.
+    words: Words,
+    /// Of e-mail addresses.
+    domains: Words,
+}
+
+/// A contact's place in the default order, backwards; the lowest number is no time.
+type Recency = (i64, ContactId);
+
+fn recency(at: Option<UnixSeconds>, id: ContactId) -> Recency {
+    (at.map_or(i64::MIN, |at| at.0), id)
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            seq: Seq(0),
+            entries: Entries::default(),
+            slots: BTreeMap::new(),
+            texts: Texts::default(),
+            labels: Labels::default(),
+            columns: Columns::default(),
+            heads: Heads::default(),
+            recent: BTreeSet::new(),
+            search: None,
+            grams_from: GRAMS_FROM,
+        }
+    }
 }
 
 /// Why an event could not be applied. The index is as it was before.
@@ -98,26 +139,47 @@ pub enum ApplyError {
 }
 
 /// Takes the contacts of a store, one at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     index: Index,
 }
 
 impl Builder {
+    /// Sets from how many contacts on texts are searched by grams, which take as much memory again
+    /// as the text; without them all texts are looked at. An account that has no room for grams
+    /// gets `usize::MAX`.
+    #[must_use]
+    pub fn grams_from(mut self, contacts: usize) -> Self {
+        self.index.grams_from = contacts;
+        self
+    }
+
     /// Adds a contact. One with the same id that was added before is replaced.
     pub fn push(&mut self, contact: &Contact) {
         let facts = Facts::of_contact(contact, &mut self.index.labels);
-        let packed = facts.pack();
-        self.index.put(packed);
+        let (update, text) = facts.pack();
+        let is_known = self.index.slots.contains_key(&update.id);
+        let slot = self.index.slot(update.id);
+        if is_known {
+            self.index.columns.remove(slot);
+        }
+        self.index.columns.set(slot, contact);
+        self.index.put(slot, update, text);
     }
 
     /// The index of the contacts that were added, which are the state after event `seq`.
     pub fn finish(mut self, seq: Seq) -> Index {
         self.index.seq = seq;
-        self.index.recent = self.index.entries.iter().flatten().map(Entry::recency).collect();
-        self.index.entries.shrink_to_fit();
+        self.index.entries.finish();
+        self.index.columns.shrink();
+        let entries = &self.index.entries;
+        self.index.recent = entries
+            .slots()
+            .map(|slot| recency(entries.last_activity_at(slot), entries.id(slot)))
+            .collect();
         // Built from what is in order, the nodes of the tree are full.
         self.index.slots = take(&mut self.index.slots).into_iter().collect();
+        self.index.have_search();
         self.index
     }
 }
@@ -130,7 +192,9 @@ impl Index {
 
     /// An index that contacts are added to one at a time, as they come from the store.
     pub fn builder() -> Builder {
-        Builder::default()
+        let mut index = Self::default();
+        index.entries.begin();
+        Builder { index }
     }
 
     /// The index of these contacts, which are the state after event `seq`.
@@ -155,19 +219,26 @@ impl Index {
         self.slots.is_empty()
     }
 
+    /// Whether texts are searched by grams, as those of large accounts are.
+    pub fn has_grams(&self) -> bool {
+        self.search.is_some()
+    }
+
     /// An estimate of the bytes of heap in use, at little cost.
     pub fn bytes(&self) -> usize {
         // A node of a B-tree has eleven places, of which about eight are in use.
         let tree = |len: usize, place: usize| len * (place + 2) * 11 / 8;
         let slots = tree(self.slots.len(), size_of::<ContactId>() + size_of::<Slot>());
-        let recent = tree(self.recent.len(), size_of::<(Option<UnixSeconds>, ContactId)>());
-        self.entries.capacity() * size_of::<Option<Entry>>()
-            + self.free.capacity() * size_of::<Slot>()
-            + self.held
+        let recent = tree(self.recent.len(), size_of::<Recency>());
+        let search = self.search.as_ref();
+        search.map_or(0, Search::bytes)
+            + self.entries.bytes()
+            + self.heads.bytes()
             + slots
             + recent
             + self.texts.bytes()
             + self.labels.bytes()
+            + self.columns.bytes()
     }
 
     /// Follows one event. One that was applied before is ignored, so a feed may repeat itself;
@@ -220,9 +291,12 @@ impl Index {
         if self.slots.contains_key(&contact.id) {
             return Err("the contact that it creates is there already");
         }
-        let packed = Facts::of_contact(contact, &mut self.labels).pack();
-        self.recent.insert(packed.0.recency());
-        self.put(packed);
+        let (update, text) = Facts::of_contact(contact, &mut self.labels).pack();
+        let slot = self.slot(update.id);
+        self.columns.set(slot, contact);
+        self.recent.insert(recency(update.last_activity_at, update.id));
+        self.put(slot, update, text);
+        self.have_search();
         Ok(())
     }
 
@@ -232,131 +306,101 @@ impl Index {
         version: Version,
         changes: &[FieldChange],
     ) -> Result<(), &'static str> {
-        let slot = self.slots.get(&id);
+        let slot = *self.slots.get(&id).ok_or("the contact that it changes is not there")?;
         // Not `self.row`, so that the labels stay free to learn a new one.
-        let row = slot.and_then(|slot| Row::at(*slot, &self.entries, &self.texts));
-        let row = row.ok_or("the contact that it changes is not there")?;
-        if version != row.entry.version.next() {
+        let row = Row { slot, entries: &self.entries, texts: &self.texts };
+        if version != self.entries.version(slot).next() {
             return Err("the contact is of another version");
         }
-        let before = row.entry.recency();
         let mut facts = Facts::of_row(&row);
-        facts.version = version;
+        facts.set_version(version);
         for change in changes {
             facts.change(change, &mut self.labels)?;
         }
-        let packed = facts.pack();
-        let after = packed.0.recency();
+        for change in changes {
+            self.columns.change(slot, change);
+        }
+        let (update, text) = facts.pack();
+        let before = recency(self.entries.last_activity_at(slot), id);
+        let after = recency(update.last_activity_at, id);
         if before != after {
             self.recent.remove(&before);
             self.recent.insert(after);
         }
-        self.put(packed);
+        self.put(slot, update, text);
         Ok(())
     }
 
     fn delete(&mut self, id: ContactId) -> Result<(), &'static str> {
-        let gone = "the contact that it deletes is not there";
-        let slot = self.slots.remove(&id).ok_or(gone)?;
-        let entry = self.entries.get_mut(slot as usize).and_then(Option::take).ok_or(gone)?;
-        self.recent.remove(&entry.recency());
-        self.held -= entry.held();
+        let slot = self.slots.remove(&id).ok_or("the contact that it deletes is not there")?;
+        self.recent.remove(&recency(self.entries.last_activity_at(slot), id));
+        if let Some(search) = &mut self.search {
+            search.change(slot, self.texts.get(slot), "");
+        }
         self.texts.remove(slot);
-        self.free.push(slot);
+        self.columns.relabel(slot, self.entries.labels(slot), &[]);
+        self.columns.remove(slot);
+        self.entries.remove(slot);
+        if self.search.is_some() && self.len() < self.grams_from / 2 {
+            self.search = None;
+        }
         Ok(())
     }
 
-    /// Puts a contact into its slot, or into a free one if it has none.
-    fn put(&mut self, (entry, text): (Entry, String)) {
-        let slot = *self.slots.entry(entry.id).or_insert_with(|| {
-            self.free.pop().unwrap_or_else(|| {
-                self.entries.push(None);
-                Slot::try_from(self.entries.len() - 1).unwrap_or(Slot::MAX)
-            })
-        });
+    /// The slot of a contact, a free one if it has none.
+    fn slot(&mut self, id: ContactId) -> Slot {
+        *self.slots.entry(id).or_insert_with(|| self.entries.take_slot())
+    }
+
+    /// Writes what is new of the contact in a slot.
+    fn put(&mut self, slot: Slot, update: Update, text: Option<String>) {
+        if let Some(labels) = &update.labels {
+            self.columns.relabel(slot, self.entries.labels(slot), labels);
+        }
+        self.entries.set(slot, update);
+        let Some(text) = text else { return };
+        let before = self.texts.get(slot);
+        if before == text {
+            return;
+        }
+        if let Some(search) = &mut self.search {
+            search.change(slot, before, &text);
+        }
         self.texts.set(slot, &text);
-        self.held += entry.held();
-        if let Some(place) = self.entries.get_mut(slot as usize)
-            && let Some(before) = place.replace(entry)
+        self.heads.change(&Row { slot, entries: &self.entries, texts: &self.texts });
+    }
+
+    /// Builds what a large account is searched with, if this one has become one.
+    fn have_search(&mut self) {
+        if self.search.is_none() && self.len() >= self.grams_from {
+            let grams = Grams::build(self.entries.slots(), &self.texts);
+            let words = Words::build(self.entries.slots(), &self.texts, name_in);
+            let domains = Words::build(self.entries.slots(), &self.texts, domain_in);
+            self.search = Some(Search { grams, words, domains });
+        }
+    }
+
+    fn row(&self, slot: Slot) -> Row<'_> {
+        Row { slot, entries: &self.entries, texts: &self.texts }
+    }
+}
+
+impl Search {
+    /// Follows the change of a slot's text; no contact there is an empty text.
+    fn change(&mut self, slot: Slot, before: &str, after: &str) {
+        self.grams.change(slot, before, after);
+        for (words, part) in
+            [(&mut self.words, name_in as fn(&str) -> &str), (&mut self.domains, domain_in)]
         {
-            self.held -= before.held();
-        }
-    }
-
-    fn row(&self, slot: Slot) -> Option<Row<'_>> {
-        Row::at(slot, &self.entries, &self.texts)
-    }
-
-    /// Which contacts, in which order, and how many in all.
-    pub fn query(&self, query: &Query) -> Answer {
-        let labels = self.labels.known(&query.labels);
-        let labelled = |row: &Row<'_>| {
-            query.labels.is_empty()
-                || row.entry.labels.iter().any(|label| labels.binary_search(label).is_ok())
-        };
-        if let Some(text) = query.text.as_ref().filter(|text| !text.is_misspelt()) {
-            let rows = self.texts.find(text).into_iter().filter_map(|slot| self.row(slot));
-            return self.select(query, rows.filter(labelled));
-        }
-        let slots = 0..Slot::try_from(self.entries.len()).unwrap_or(Slot::MAX);
-        let rows = slots.filter_map(|slot| self.row(slot)).filter(labelled);
-        if let Some(text) = &query.text {
-            return self.select(query, rows.filter(|row| text.is_near(row.name().0)));
-        }
-        if query.labels.is_empty() {
-            if query.order == DEFAULT_ORDER {
-                return self.latest(query);
-            }
-            if let [SortKey { field: SortField::Id, descending }] = query.order.as_slice() {
-                return self.by_id(query, *descending);
+            let (before, after) = (part(before), part(after));
+            if before != after {
+                words.change(slot, before, after);
             }
         }
-        self.select(query, rows)
     }
 
-    /// Counts the rows and takes the slice; past the end of everything none is kept.
-    fn select<'a>(&self, query: &Query, rows: impl Iterator<Item = Row<'a>>) -> Answer {
-        if query.slice.offset < self.len() {
-            select::select(query, rows)
-        } else {
-            Answer::Exact { ids: Vec::new(), total: rows.count() as u64, next: None }
-        }
-    }
-
-    /// The plain list in its default order.
-    fn latest(&self, query: &Query) -> Answer {
-        let before = query.after.as_ref().map_or(Unbounded, |place| {
-            let at = match place.values.first() {
-                Some(Some(SortValue::Time(at))) => Some(*at),
-                _ => None,
-            };
-            Excluded((at, place.id))
-        });
-        let ids = self.recent.range((Unbounded, before)).rev();
-        self.walk(query, ids.map(|(_, id)| *id))
-    }
-
-    /// The plain list by id.
-    fn by_id(&self, query: &Query, descending: bool) -> Answer {
-        let after = query.after.as_ref().map_or(Unbounded, |place| Excluded(place.id));
-        if descending {
-            self.walk(query, self.slots.range((Unbounded, after)).rev().map(|(id, _)| *id))
-        } else {
-            self.walk(query, self.slots.range((after, Unbounded)).map(|(id, _)| *id))
-        }
-    }
-
-    /// Takes the slice of a list of all contacts, which come as they are in order.
-    fn walk(&self, query: &Query, ids: impl Iterator<Item = ContactId>) -> Answer {
-        let Slice { offset, limit } = query.slice;
-        let total = self.len() as u64;
-        if offset >= self.len() {
-            return Answer::Exact { ids: Vec::new(), total, next: None };
-        }
-        let mut rest = ids.skip(offset);
-        let ids: Vec<ContactId> = rest.by_ref().take(limit).collect();
-        let last = ids.last().filter(|_| rest.next().is_some()).and_then(|id| self.slots.get(id));
-        let next = last.and_then(|slot| self.row(*slot)).map(|row| row.place(&query.order));
-        Answer::Exact { ids, total, next }
+    /// Bytes of heap, about.
+    fn bytes(&self) -> usize {
+        self.grams.bytes() + self.words.bytes() + self.domains.bytes()
     }
 }

@@ -1,16 +1,20 @@
 //! The searched texts of all contacts, one after another in large chunks, so that a search runs
-//! over memory from one end to the other.
+//! over memory from one end to the other. A text is the four searched ones and, where folding
+//! changes it, the name as it is, which no search looks at.
 //!
 //! A text that changes is written anew at the end; its old place is dead. A chunk that is mostly
 //! dead is given up, and what lives in it moves to the end, so that dead text stays below the
 //! amount of living text and a chunk, and no single change moves more than a few chunks.
 
-use std::mem::{size_of, take};
+use std::{
+    hint::black_box,
+    mem::{size_of, take},
+};
 
 use meishi_contacts::TextQuery;
-use memchr::memmem::Finder;
+use memchr::{memchr, memmem::Finder};
 
-use crate::{Slot, entry::phone_in};
+use crate::{Slot, entries::make_room};
 
 /// Bytes of a chunk: large enough for a search to run, small enough to be moved in between.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -18,6 +22,12 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Stands between the parts of a text and between two texts. It is white space other than a space,
 /// which no folded text holds: so no `q` reaches from one part into the next.
 pub(crate) const END: char = '\n';
+
+/// Stands before the name as it is; white space, too.
+pub(crate) const KEPT: char = '\r';
+
+/// Texts that are fetched from memory together.
+const FETCHED: usize = 64;
 
 /// The slot of a dead text.
 const NOBODY: Slot = Slot::MAX;
@@ -30,7 +40,7 @@ pub(crate) struct Texts {
     /// Chunks that were given up.
     free: Vec<usize>,
     /// By slot.
-    places: Vec<Option<Place>>,
+    places: Vec<Place>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +57,71 @@ struct Place {
     chunk: u32,
     start: u32,
     len: u32,
+}
+
+/// The place of what has no text.
+const NOWHERE: Place = Place { chunk: u32::MAX, start: 0, len: 0 };
+
+/// What a text is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) folded_name: &'a str,
+    /// Folded, empty where there is none; so are the next two.
+    pub(crate) email: &'a str,
+    pub(crate) identifier: &'a str,
+    pub(crate) phone: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        let (searched, name) = match memchr(KEPT as u8, text.as_bytes()) {
+            Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+            None => (text, None),
+        };
+        let mut parts = searched.split(END);
+        let mut next = || parts.next().unwrap_or_default();
+        let folded_name = next();
+        let name = name.unwrap_or(folded_name);
+        Self { name, folded_name, email: next(), identifier: next(), phone: next() }
+    }
+
+    pub(crate) fn to_text(self) -> String {
+        let Self { name, folded_name, email, identifier, phone } = self;
+        let mut text = [folded_name, email, identifier, phone].join("\n");
+        if name != folded_name {
+            text.push(KEPT);
+            text.push_str(name);
+        }
+        text
+    }
+}
+
+/// The folded name in a text.
+pub(crate) fn name_in(text: &str) -> &str {
+    let end = memchr(END as u8, text.as_bytes());
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// The domain of the folded e-mail address in a text.
+pub(crate) fn domain_in(text: &str) -> &str {
+    let email = text.split(END).nth(1).unwrap_or_default();
+    email.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+/// Whether what was found at a place of a text is in what is searched of it.
+fn is_searched(text: &str, at: usize) -> bool {
+    text.as_bytes().get(..at).is_some_and(|before| memchr(KEPT as u8, before).is_none())
+}
+
+/// Whether what is searched of a text has the needle.
+fn has(text: &str, needle: &Finder<'_>) -> bool {
+    needle.find(text.as_bytes()).is_some_and(|at| is_searched(text, at))
+}
+
+fn has_in_phone(text: &str, digits: &Finder<'_>) -> bool {
+    // Before the rest, which most texts fail.
+    has(text, digits) && digits.find(Parts::of(text).phone.as_bytes()).is_some()
 }
 
 impl Chunk {
@@ -72,7 +147,7 @@ impl Texts {
     }
 
     fn place(&self, slot: Slot) -> Option<Place> {
-        *self.places.get(slot as usize)?
+        self.places.get(slot as usize).copied()
     }
 
     /// Gives a slot its text.
@@ -96,7 +171,7 @@ impl Texts {
 
     /// Declares a slot's text dead and tells in which chunk.
     fn bury(&mut self, slot: Slot) -> Option<usize> {
-        let place = self.places.get_mut(slot as usize)?.take()?;
+        let place = std::mem::replace(self.places.get_mut(slot as usize)?, NOWHERE);
         let number = place.chunk as usize;
         let chunk = self.chunks.get_mut(number)?;
         chunk.dead += place.len as usize + END.len_utf8();
@@ -126,10 +201,11 @@ impl Texts {
         tail.text.push_str(text);
         tail.text.push(END);
         if self.places.len() <= slot as usize {
-            self.places.resize(slot as usize + 1, None);
+            make_room(&mut self.places);
+            self.places.resize(slot as usize + 1, NOWHERE);
         }
         if let Some(known) = self.places.get_mut(slot as usize) {
-            *known = Some(place);
+            *known = place;
         }
     }
 
@@ -170,14 +246,36 @@ impl Texts {
         // A phone number is in the text as `+` and digits, so digits alone were found already.
         if let Some(digits) = query.digits().filter(|digits| *digits != query.folded()) {
             let digits = Finder::new(digits);
-            let is_in = |finder: &Finder<'_>, text: &str| finder.find(text.as_bytes()).is_some();
             self.scan(&digits, |slot, text| {
-                if is_in(&digits, phone_in(text)) && !is_in(&folded, text) {
+                if has_in_phone(text, &digits) && !has(text, &folded) {
                     slots.push(slot);
                 }
             });
         }
         slots
+    }
+
+    /// Those of some slots whose text has the needle, as a whole or, if so asked, in the phone
+    /// number.
+    pub(crate) fn having(&self, slots: &[Slot], needle: &str, in_phone: bool) -> Vec<Slot> {
+        let needle = Finder::new(needle);
+        let mut found = Vec::with_capacity(slots.len());
+        for slots in slots.chunks(FETCHED) {
+            // Texts lie anywhere in memory. Asked for at once, they come at once; looked at one
+            // after another, each would be waited for.
+            black_box(slots.iter().fold(0, |sum, slot| sum ^ self.edges(*slot)));
+            found.extend(slots.iter().filter(|slot| {
+                let text = self.get(**slot);
+                if in_phone { has_in_phone(text, &needle) } else { has(text, &needle) }
+            }));
+        }
+        found
+    }
+
+    /// The first and the last byte of a text.
+    fn edges(&self, slot: Slot) -> u8 {
+        let bytes = self.get(slot).as_bytes();
+        bytes.first().copied().unwrap_or_default() ^ bytes.last().copied().unwrap_or_default()
     }
 
     /// Calls `found` once for each slot whose text has the needle.
@@ -193,9 +291,10 @@ impl Texts {
                 let Some((through, rest)) = records.split_at_checked(after) else { break };
                 let Some((start, slot)) = through.last() else { break };
                 let end = rest.first().map_or(bytes.len(), |(start, _)| *start as usize);
-                if *slot != NOBODY {
-                    let text = chunk.text.get(*start as usize..end - END.len_utf8());
-                    found(*slot, text.unwrap_or_default());
+                let text = chunk.text.get(*start as usize..end - END.len_utf8());
+                let text = text.unwrap_or_default();
+                if *slot != NOBODY && is_searched(text, at - *start as usize) {
+                    found(*slot, text);
                 }
                 records = rest;
                 from = end;
@@ -207,7 +306,7 @@ impl Texts {
         self.chunks.iter().map(Chunk::bytes).sum::<usize>()
             + self.chunks.capacity() * size_of::<Chunk>()
             + self.free.capacity() * size_of::<usize>()
-            + self.places.capacity() * size_of::<Option<Place>>()
+            + self.places.capacity() * size_of::<Place>()
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 };
 
 use futures::StreamExt;
-use meishi_contacts::{AccountId, ContactId, Place, Query, Seq, Slice, limits::READ_ROWS};
+use meishi_contacts::{
+    AccountId, ContactId, Place, Query, Seq, Slice,
+    limits::{CHECK_TIME, CHECKED_ROWS, READ_ROWS},
+};
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
@@ -43,6 +46,20 @@ pub struct Page {
     pub next: Option<Place>,
 }
 
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Memory leaves open of more contacts whether they match than there may be rows read.
+    #[error("{0} contacts are left to be looked at")]
+    TooBroad(usize),
+    /// Looking at the rows took too long.
+    #[error("looking at the rows took too long")]
+    TooSlow,
+}
+
 /// How much the loaded indexes hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Loaded {
@@ -68,7 +85,7 @@ impl Directory {
         account: AccountId,
         query: Query,
         include: Include,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<Page, QueryError> {
         let answer = self.answer(account, query).await?;
         self.rows(account, answer, include).await
     }
@@ -79,14 +96,19 @@ impl Directory {
         account: AccountId,
         answer: Answer,
         include: Include,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<Page, QueryError> {
         match answer {
             Answer::Exact { ids, total, next } => {
                 let contacts = self.store.contacts(account, &ids, include).await?;
                 Ok(Page { contacts, total, next })
             }
             Answer::Candidates { ids, condition } => {
-                self.checked(account, &ids, &condition, include).await
+                if ids.len() > CHECKED_ROWS {
+                    return Err(QueryError::TooBroad(ids.len()));
+                }
+                let checked = self.checked(account, &ids, &condition, include);
+                let checked = tokio::time::timeout(CHECK_TIME, checked).await;
+                Ok(checked.map_err(|_| QueryError::TooSlow)??)
             }
         }
     }
@@ -178,7 +200,7 @@ impl Directory {
                 if condition.follows(contact) {
                     following += 1;
                     if following > offset && places.len() < limit {
-                        places.push(Place::of(&condition.order, contact));
+                        places.push(Place::of(condition, contact));
                     }
                 }
             }
@@ -330,6 +352,8 @@ mod tests {
         Query {
             text: TextQuery::parse(q),
             labels: Vec::new(),
+            filter: None,
+            resolved: false,
             order: DEFAULT_ORDER.to_vec(),
             after: None,
             slice: Slice { offset, limit },

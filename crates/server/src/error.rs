@@ -14,7 +14,7 @@ use meishi_contacts::{
 use meishi_store::{ChangeError, StoreError};
 use serde_json::{Map, Value, json};
 
-use crate::rate_limit::Limited;
+use crate::{directory::QueryError, rate_limit::Limited};
 
 /// Why a request was not done.
 #[derive(Debug, Clone)]
@@ -398,6 +398,20 @@ impl From<StoreError> for ApiError {
                 tracing::error!(%error, "the store failed");
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        use meishi_contacts::limits::CHECKED_ROWS;
+        match error {
+            QueryError::Store(error) => error.into(),
+            QueryError::TooBroad(left) => Self::LimitExceeded(format!(
+                "The filter leaves {left} contacts to be looked at one by one (maximum is \
+                 {CHECKED_ROWS}); add a condition that leaves fewer"
+            )),
+            QueryError::TooSlow => Self::Busy,
         }
     }
 }

@@ -34,6 +34,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(contacts::list::list, contacts::create::create, contacts::upsert::upsert))
         .routes(routes!(contacts::batch::batch))
         .routes(routes!(contacts::lookup::lookup))
+        .routes(routes!(contacts::filter::filter))
         .routes(routes!(contacts::read::read, contacts::update::update, contacts::delete::delete))
         .routes(routes!(contacts::labels::read, contacts::labels::set))
         .routes(routes!(contacts::history::history))

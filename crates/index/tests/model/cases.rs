@@ -9,17 +9,19 @@ use serde_json::{Value, json};
 
 use crate::account::{Account, check};
 
-fn by_default(text: Option<&str>, offset: usize, limit: usize) -> Query {
+pub(crate) fn by_default(text: Option<&str>, offset: usize, limit: usize) -> Query {
     Query {
         text: text.and_then(TextQuery::parse),
         labels: Vec::new(),
+        filter: None,
+        resolved: false,
         order: DEFAULT_ORDER.to_vec(),
         after: None,
         slice: Slice { offset, limit },
     }
 }
 
-fn named(name: &str) -> ContactPatch {
+pub(crate) fn named(name: &str) -> ContactPatch {
     ContactPatch { name: Some(name.to_owned()), ..ContactPatch::default() }
 }
 
@@ -29,6 +31,7 @@ fn named(name: &str) -> ContactPatch {
 fn many_changes_leave_neither_garbage_nor_gaps() {
     let mut account = Account::default();
     let mut index = Index::new();
+    let mut with_grams = account.with_grams(1000);
     let long = "X".repeat(200);
     for number in 0..2000 {
         account.create(&named(&format!("n{number}. {long}")));
@@ -51,11 +54,16 @@ fn many_changes_leave_neither_garbage_nor_gaps() {
     }
     for event in &account.events {
         index.apply(event).unwrap();
+        with_grams.apply(event).unwrap();
     }
 
     let queries = ["x", "r10", "r9 n8", "n1999.", "late3", "n77."]
         .map(|text| by_default(Some(text), 0, usize::MAX));
     check(&index, &account, &queries);
+    check(&with_grams, &account, &queries);
+    assert!(with_grams.has_grams() && !index.has_grams());
+    let fresh = account.with_grams(1000).bytes();
+    assert!(with_grams.bytes() < fresh * 2, "{} {fresh}", with_grams.bytes());
     let loaded = account.loaded().bytes();
     // Each contact holds its name as it is and folded.
     assert!((2000 * 400..2000 * 1000).contains(&loaded), "{loaded}");
@@ -64,8 +72,12 @@ fn many_changes_leave_neither_garbage_nor_gaps() {
     for id in account.contacts.keys().copied().collect::<Vec<_>>() {
         account.delete(id);
         index.apply(account.events.last().unwrap()).unwrap();
+        with_grams.apply(account.events.last().unwrap()).unwrap();
     }
     check(&index, &account, &queries);
+    check(&with_grams, &account, &queries);
+    assert!(!with_grams.has_grams());
+    assert!(with_grams.bytes() * 3 < loaded * 2, "{} {loaded}", with_grams.bytes());
     assert!(index.bytes() * 3 < loaded * 2, "{} {loaded}", index.bytes());
 }
 

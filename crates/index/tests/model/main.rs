@@ -3,6 +3,8 @@
 
 mod account;
 mod cases;
+mod filters;
+mod large;
 mod pages;
 mod steps;
 
@@ -29,9 +31,10 @@ proptest! {
         for patch in &first {
             account.create(patch);
         }
-        let mut index = account.loaded();
+        // Without grams, with them, and one that comes to have them and to have them no more.
+        let mut indexes = [account.loaded(), account.with_grams(0), account.with_grams(12)];
         let mut queries = Vec::new();
-        let mut lagging = account.loaded();
+        let mut lagging = [account.loaded(), account.with_grams(0)];
         for (steps, asked) in &rounds {
             for step in steps {
                 let known = account.events.len();
@@ -40,24 +43,32 @@ proptest! {
                 for event in &account.events[known.saturating_sub(repeated)..] {
                     // Through JSON, as the store keeps it.
                     let text = serde_json::to_string(event).unwrap();
-                    index.apply(&serde_json::from_str(&text).unwrap()).unwrap();
+                    let event = serde_json::from_str(&text).unwrap();
+                    for index in &mut indexes {
+                        index.apply(&event).unwrap();
+                    }
                 }
             }
             queries = asked.iter().map(|asked| account.query(asked)).collect();
-            check(&index, &account, &queries);
-            let loaded = account.loaded();
-            check(&loaded, &account, &queries);
-            let mut builder = Index::builder();
+            for index in &indexes {
+                check(index, &account, &queries);
+            }
+            for index in [account.loaded(), account.with_grams(0)] {
+                check(&index, &account, &queries);
+            }
+            let mut builder = Index::builder().grams_from(5);
             for contact in account.contacts.values().rev() {
                 builder.push(contact);
             }
             check(&builder.finish(account.seq()), &account, &queries);
         }
         // One that goes on where it stood, over events that are tombstones meanwhile.
-        for event in &account.events[usize::try_from(lagging.seq().0).unwrap()..] {
-            lagging.apply(event).unwrap();
+        for index in &mut lagging {
+            for event in &account.events[usize::try_from(index.seq().0).unwrap()..] {
+                index.apply(event).unwrap();
+            }
+            check(index, &account, &queries);
         }
-        check(&lagging, &account, &queries);
         let mut late = Index::new();
         for event in &account.events {
             late.apply(event).unwrap();

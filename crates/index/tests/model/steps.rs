@@ -2,13 +2,16 @@
 
 use meishi_contacts::{
     AttributesPatch, ContactPatch, Email, Identifier, Label, Patch, Phone, Query, Slice, SortField,
-    SortKey, TextQuery, UnixSeconds, order::DEFAULT_ORDER,
+    SortKey, TextQuery, UnixSeconds,
+    order::{DEFAULT_ORDER, NEAR_ORDER},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::filters::filter;
+
 /// Values that collide, tie, fold together and touch at the edges of fields.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 33] = [
     "",
     " ",
     "Müller",
@@ -27,14 +30,30 @@ const NAMES: [&str; 18] = [
     "Straße 12",
     "+86",
     "Łódź\nÞór",
+    "Ana Hernández",
+    "Anna Fernandez\rMüller",
+    "hernandez hernandes",
+    "Stéphanie Müler",
+    "王小明",
+    "小明 王伟",
+    "김민준",
+    "ใจดี สมชาย",
+    "محمد أحمد",
+    "Иван Петров",
+    "Иванна Перов",
+    "바나나 バナナ王小",
+    "हिन्दी नाम",
+    "Zo\u{300}e 😀😀😀",
+    "  double  spaced  ",
 ];
 const EMAILS: [&str; 6] =
     ["anna@example.com", "müller@example.com", "muller@example.com", "王@例.cn", "1@2", "ß@b"];
 const PHONES: [&str; 5] = ["+8613912345678", "+8613912345679", "+12", "+49123456", "+861391234567"];
 const IDENTIFIERS: [&str; 6] = ["U-1", "u-1", " ", "王", "+86 139", "12"];
 const LABELS: [&str; 4] = ["vip", "neu", "客户", "gone"];
-const MEMBERS: [&str; 4] = ["company_name", "city", "country", "plan"];
-const TEXTS: [&str; 25] = [
+const MEMBERS: [&str; 9] =
+    ["company_name", "city", "country", "country_code", "plan", "seats", "since", "beta", "note"];
+const TEXTS: [&str; 50] = [
     "müller",
     "ANNA",
     "a",
@@ -60,6 +79,31 @@ const TEXTS: [&str; 25] = [
     "12 +",
     "example.com",
     "nobody",
+    "hernandes",
+    "hernandez",
+    "ana hernandez",
+    "anna",
+    "anan muller",
+    "stephanie",
+    "stehpanie",
+    "nan",
+    "ull",
+    "an",
+    "王小",
+    "小明",
+    "王伟",
+    "王小明 x",
+    "민준",
+    "ใจ",
+    "ใจดี",
+    "สมชาย",
+    "احمد",
+    "петров",
+    "пертов",
+    "ナナ王",
+    "😀😀😀",
+    "391234567",
+    "+86 139-1234",
 ];
 
 /// One operation on an account.
@@ -108,9 +152,20 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
         json!(format!("{}b", "ü".repeat(255))),
         json!(format!("{}b", "ü".repeat(254))),
         json!(7),
+        json!("2.5"),
+        json!(-2.5),
+        json!(9_007_199_254_740_993_i64),
+        json!(true),
+        json!("False"),
+        json!("1970-01-03"),
+        json!("1970-01-05T12:00:00Z"),
+        json!("pro"),
+        json!("Pro"),
+        json!(["pro", 7]),
+        json!([]),
         json!({"a": [1.5, null]}),
     ]);
-    let members = prop::collection::vec((prop::sample::select(&MEMBERS[..]), value), 0..4)
+    let members = prop::collection::vec((prop::sample::select(&MEMBERS[..]), value), 0..6)
         .prop_map(|members| members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
     prop_oneof![
         3 => Just(AttributesPatch::Keep),
@@ -121,7 +176,10 @@ fn attributes() -> impl Strategy<Value = AttributesPatch> {
 }
 
 pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
-    let time = || prop::sample::select(vec![-1, 0, 1, 5, 5_000_000_000]).prop_map(UnixSeconds);
+    let time = || {
+        prop::sample::select(vec![-1, 0, 1, 5, 2 * 86_400, 4 * 86_400 + 5, 5_000_000_000])
+            .prop_map(UnixSeconds)
+    };
     (
         prop::option::of(one_of(&NAMES, |text| text)),
         patched(one_of(&EMAILS, Email::from_stored)),
@@ -132,6 +190,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
         patched(time()),
         prop::option::of(time()),
         patched(one_of(&NAMES, |text| text)),
+        prop::option::of(any::<bool>()),
     )
         .prop_map(
             |(
@@ -144,6 +203,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
                 last_activity_at,
                 created_at,
                 first_name,
+                blocked,
             )| {
                 Box::new(ContactPatch {
                     name,
@@ -155,6 +215,7 @@ pub(crate) fn patch() -> impl Strategy<Value = Box<ContactPatch>> {
                     custom_attributes,
                     last_activity_at,
                     created_at,
+                    blocked,
                     ..ContactPatch::default()
                 })
             },
@@ -190,11 +251,13 @@ pub(crate) fn order() -> impl Strategy<Value = Vec<SortKey>> {
         SortField::City,
         SortField::Country,
         SortField::Id,
+        SortField::Relevance,
     ]);
     let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
     let by_id = any::<bool>().prop_map(|descending| SortKey { field: SortField::Id, descending });
     prop_oneof![
         1 => Just(DEFAULT_ORDER.to_vec()),
+        1 => Just(NEAR_ORDER.to_vec()),
         1 => by_id.prop_map(|key| vec![key]),
         4 => prop::collection::vec(key, 0..4),
     ]
@@ -214,15 +277,19 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
 
 pub(crate) fn query() -> impl Strategy<Value = Query> {
     let text =
-        (one_of(&TEXTS, |text| text), prop::bool::weighted(0.2)).prop_map(|(text, misspelt)| {
+        (one_of(&TEXTS, |text| text), prop::bool::weighted(0.3)).prop_map(|(text, misspelt)| {
             let query = TextQuery::parse(&text)?;
             Some(if misspelt { query.misspelt() } else { query })
         });
     let size = || prop_oneof![0..6_usize, Just(100), Just(usize::MAX)];
-    (prop_oneof![Just(None), text], labels(), order(), size(), size()).prop_map(
-        |(text, labels, order, offset, limit)| Query {
+    let text = prop_oneof![Just(None), text];
+    let filtered = (prop::option::weighted(0.5, filter()), prop::bool::weighted(0.3));
+    (text, labels(), filtered, order(), size(), size()).prop_map(
+        |(text, labels, (filter, resolved), order, offset, limit)| Query {
             text,
             labels,
+            filter,
+            resolved,
             order,
             after: None,
             slice: Slice { offset, limit },

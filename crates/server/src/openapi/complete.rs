@@ -107,7 +107,9 @@ fn add_samples(operation: &mut Operation) {
             Some(include_str!("../../fixtures/update-request.json")),
             include_str!("../../fixtures/update-response-meishi.json"),
         ),
-        Some("listContacts") => (None, include_str!("../../fixtures/list-response.json")),
+        Some("listContacts" | "filterContacts") => {
+            (None, include_str!("../../fixtures/list-response.json"))
+        }
         _ => return,
     };
     if let (Some(RefOr::T(body)), Some(sample)) = (&mut operation.request_body, request)

@@ -20,7 +20,7 @@ const SHOW_A_CONTACT: [&str; 5] =
     ["createContact", "readContact", "updateContact", "upsertContact", "revertContact"];
 
 /// The operations that only read, though they have a body.
-const READ_ONLY: [&str; 1] = ["lookUpContacts"];
+const READ_ONLY: [&str; 2] = ["lookUpContacts", "filterContacts"];
 
 const TAG: &str = "\"3.9f86d081884c7d65\"";
 

@@ -31,6 +31,7 @@ mod drift;
 mod egress;
 mod erase;
 mod errors;
+mod filter;
 mod fixtures;
 mod history;
 mod idempotency;

@@ -20,12 +20,13 @@ const AGENT: Needs = Needs::Role(Role::Agent);
 const ADMINISTRATOR: Needs = Needs::Role(Role::Administrator);
 
 /// Every route. A route that is missing here fails the test.
-const PERMISSIONS: [(&str, &str, Needs); 38] = [
+const PERMISSIONS: [(&str, &str, Needs); 39] = [
     ("GET", "/api/v2/accounts/contacts", READER),
     ("POST", "/api/v2/accounts/contacts", AGENT),
     ("PUT", "/api/v2/accounts/contacts", AGENT),
     ("POST", "/api/v2/accounts/contacts/batch", AGENT),
     ("POST", "/api/v2/accounts/contacts/lookup", READER),
+    ("POST", "/api/v2/accounts/contacts/filter", READER),
     ("GET", "/api/v2/accounts/contacts/{id}", READER),
     ("PATCH", "/api/v2/accounts/contacts/{id}", AGENT),
     ("PUT", "/api/v2/accounts/contacts/{id}", AGENT),

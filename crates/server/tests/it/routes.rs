@@ -138,6 +138,10 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
             json!({ "operations": [{ "op": "create", "contact": contact }] })
         }
         ("POST", "/contacts/lookup") => json!({ "keys": [{ "id": 1 }] }),
+        ("POST", "/contacts/filter") => {
+            let condition = json!({ "attribute_key": "name", "filter_operator": "is_present" });
+            json!({ "payload": [condition] })
+        }
         ("PATCH" | "PUT", "/contacts/{id}") | ("PATCH", "/inboxes/{id}" | "/keys/{id}") => {
             json!({ "name": "Changed" })
         }
@@ -156,7 +160,7 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
 
 /// Whether the route changes nothing, though it may have a body.
 pub(crate) fn only_reads(method: &str, path: &str) -> bool {
-    method == "GET" || path.ends_with("/lookup")
+    method == "GET" || path.ends_with("/lookup") || path.ends_with("/filter")
 }
 
 /// Whether a call of the route takes away what the next one would need.

@@ -169,6 +169,63 @@ async fn the_last_of_several_searches_counts() {
     assert_eq!(anna.get(list(&[("q", "taro"), ("q", "müller")])).await.ok().names(), [JOERG]);
 }
 
+/// An account of these names, the one with the latest activity last.
+async fn named(names: &[&str]) -> (TestApp, Client) {
+    let app = TestApp::start().await;
+    let client = app.administrator().await;
+    for (at, name) in (1..).zip(names) {
+        client.contact(json!({ "name": name, "last_activity_at": at })).await;
+    }
+    (app, client)
+}
+
+#[tokio::test]
+async fn the_best_match_comes_first_when_it_is_asked_for() {
+    let names = ["Ana Ruiz", "Ana Gil", "Anabel", "Dana", "Maria Ana", "Otto"];
+    let (_app, client) = named(&names).await;
+    let by_relevance = ["Maria Ana", "Ana Gil", "Ana Ruiz", "Anabel", "Dana"];
+    for sort in ["relevance", "-relevance"] {
+        let answer = client.get(list(&[("q", "ana"), ("sort", sort)])).await.ok();
+        assert_eq!(answer.names(), by_relevance);
+    }
+    let answer = client.get(list(&[("q", "ana"), ("sort", "relevance,name")])).await.ok();
+    assert_eq!(answer.names(), ["Ana Gil", "Ana Ruiz", "Maria Ana", "Anabel", "Dana"]);
+    let answer = client.get(list(&[("sort", "relevance")])).await.ok();
+    assert_eq!(answer.names(), ["Otto", "Maria Ana", "Dana", "Anabel", "Ana Gil", "Ana Ruiz"]);
+
+    let mut shown = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let asked = [("q", "ana"), ("sort", "relevance"), ("limit", "2"), ("cursor", &cursor)];
+        let answer = client.get(list(&asked)).await.ok();
+        shown.extend(answer.names().into_iter().map(str::to_owned));
+        let Some(next) = answer.json["meta"]["next_cursor"].as_str() else { break };
+        cursor = next.to_owned();
+    }
+    assert_eq!(shown, by_relevance);
+}
+
+#[tokio::test]
+async fn near_matches_come_nearest_first_page_after_page() {
+    let names = ["Hernandes", "Ana Hernández", "Eva Fernández", "Luis Hernández", "Fernanda"];
+    let (_app, client) = named(&names).await;
+    let mut shown = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let asked =
+            [("q", "hermandes"), ("fuzzy", "true"), ("limit", "1"), ("cursor", cursor.as_str())];
+        let answer = client.get(list(&asked)).await.ok();
+        assert_eq!(answer.json["meta"]["fuzzy"], json!(true));
+        shown.extend(answer.names().into_iter().map(str::to_owned));
+        let Some(next) = answer.json["meta"]["next_cursor"].as_str() else { break };
+        cursor = next.to_owned();
+    }
+    assert_eq!(shown, ["Hernandes", "Luis Hernández", "Ana Hernández"]);
+    let by_name = [("q", "hermandes"), ("fuzzy", "true"), ("sort", "name")];
+    let answer = client.get(list(&by_name)).await.ok();
+    assert_eq!(answer.names(), ["Ana Hernández", "Hernandes", "Luis Hernández"]);
+}
+
 #[tokio::test]
 async fn a_misspelt_name_is_found_only_when_near_matches_are_asked_for() {
     let (_app, anna) = people().await;

@@ -63,7 +63,7 @@ macro_rules! store_conformance {
                 ids_count_from_one_in_each_account,
                 a_refused_creation_leaves_nothing_behind_and_uses_no_id,
                 a_given_source_id_is_the_contacts_address_in_the_channel,
-                a_source_id_that_is_not_given_is_a_uuid_of_the_seed_and_the_position,
+                a_source_id_that_is_not_given_is_a_uuid_of_the_time_the_seed_and_the_position,
                 an_unknown_channel_is_not_found_and_nothing_is_written,
                 all_that_is_taken_is_told_at_once_and_in_order,
                 the_faults_of_fields_come_before_a_missing_channel,

@@ -36,6 +36,7 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
         SortField::City,
         SortField::Country,
         SortField::Id,
+        SortField::Relevance,
     ]);
     let key = (field, any::<bool>()).prop_map(|(field, descending)| SortKey { field, descending });
     let slice = (0..20_usize, 1..9_usize).prop_map(|(offset, limit)| Slice { offset, limit });
@@ -43,6 +44,8 @@ pub(crate) fn query() -> impl Strategy<Value = Query> {
         |(text, labels, order, slice)| Query {
             text: text.flatten(),
             labels: labels.into_iter().flatten().collect(),
+            filter: None,
+            resolved: false,
             order,
             after: None,
             slice,
@@ -79,7 +82,7 @@ pub(crate) async fn compare(stores: [&dyn Store; 2], account: AccountId, queries
             let expected = Answer::Exact {
                 ids: slice.iter().map(|contact| contact.id).collect(),
                 total: meant.len() as u64,
-                next: slice.last().filter(|_| more).map(|last| Place::of(&query.order, last)),
+                next: slice.last().filter(|_| more).map(|last| Place::of(query, last)),
             };
             assert_eq!(index.query(query), expected, "{query:?}");
             let all: Vec<ContactId> = meant.iter().map(|contact| contact.id).collect();

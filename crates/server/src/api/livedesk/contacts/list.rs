@@ -6,7 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use meishi_contacts::{
-    AccountId, Fault, Label, Query, Slice, TextQuery, limits::LABEL_FILTERS, order,
+    AccountId, Fault, Label, Query, Slice, SortKey, TextQuery,
+    limits::LABEL_FILTERS,
+    order::{self, DEFAULT_ORDER, NEAR_ORDER},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,6 +60,10 @@ pub struct NumberedMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// What a filter asks, in words, where the call wants that; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "plan is pro")]
+    explanation: Option<String>,
 }
 
 /// What there is to say of a page by cursor.
@@ -77,6 +83,10 @@ pub struct CursorMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// What a filter asks, in words, where the call wants that; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "plan is pro")]
+    explanation: Option<String>,
 }
 
 /// The page's number in the form of the call.
@@ -111,7 +121,7 @@ pub enum CurrentPage {
         ("limit" = Option<i64>, Query, description = "Contacts on a page that is followed by cursor, 1 to 100, default 15; not beside `page`", example = 100),
         ("cursor" = Option<String>, Query, description = "The `meta.next_cursor` of the page before, with the same query and order; not beside `page`", example = ""),
         ("labels" = Option<String>, Query, description = "Titles with commas between; contacts that have any of them. `labels[]=a&labels[]=b` is the same", example = "vip,zürich"),
-        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`; several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
+        ("sort" = Option<String>, Query, description = "`email`, `name`, `phone_number`, `last_activity_at`, `created_at`, `company`, `city`, `country`, `id`, and beside `q` `relevance` (whole words first, then beginnings of words; best first); several with commas between; a leading `-` is descending. Without it: last activity first", example = "-last_activity_at"),
         ("direction" = Option<String>, Query, description = "`asc` or `desc`, for sort keys without `-`", example = "asc"),
         ("include_contact_inboxes" = Option<bool>, Query, description = "Whether contacts show their channels; on by default"),
         (
@@ -146,40 +156,69 @@ pub async fn list(
     target: Target,
     params: Params,
 ) -> Result<Response, ApiError> {
-    match ByCursor::asked(&params)? {
-        Some(asked) => by_cursor(&app, caller.account, &params, asked, &target).await,
-        None => numbered(&app, caller.account, &params).await,
+    let asked = Asked { query: query(&params)?, explanation: None };
+    answer_page(&app, caller.account, asked, &params, &target).await
+}
+
+/// What a call asks, but for the page.
+pub(super) struct Asked {
+    /// The query; its slice is not looked at.
+    pub(super) query: Query,
+    /// What the answer says of it in words.
+    pub(super) explanation: Option<String>,
+}
+
+/// The page of an answer that the parameters name.
+pub(super) async fn answer_page(
+    app: &App,
+    account: AccountId,
+    asked: Asked,
+    params: &Params,
+    target: &Target,
+) -> Result<Response, ApiError> {
+    match ByCursor::asked(params)? {
+        Some(page) => by_cursor(app, account, asked, page, params, target).await,
+        None => numbered(app, account, asked, params).await,
     }
 }
 
-async fn numbered(app: &App, account: AccountId, params: &Params) -> Result<Response, ApiError> {
+async fn numbered(
+    app: &App,
+    account: AccountId,
+    asked: Asked,
+    params: &Params,
+) -> Result<Response, ApiError> {
     let (page, current_page) = page(params);
     let limit = page_size(params);
     let slice = Slice { offset: (page - 1).saturating_mul(limit), limit };
-    let found = find(app, account, query(params, slice)?, params).await?;
+    let Asked { query, explanation } = asked;
+    let found = find(app, account, Query { slice, ..query }, params).await?;
     let (count, fuzzy) = (found.page.total, found.fuzzy());
-    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy });
+    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy, explanation });
     Ok(answer(meta, &found.page, params))
 }
 
 async fn by_cursor(
     app: &App,
     account: AccountId,
+    asked: Asked,
+    page: ByCursor,
     params: &Params,
-    asked: ByCursor,
     target: &Target,
 ) -> Result<Response, ApiError> {
-    let mut query = query(params, Slice { offset: 0, limit: asked.limit })?;
-    target.check_room(cursor::sealed_len(Position::longest(&query.order)))?;
+    let Asked { query, explanation } = asked;
+    let mut query = Query { slice: Slice { offset: 0, limit: page.limit }, ..query };
+    let longest = [false, true].map(|near| Position::longest(&order(params, near)));
+    target.check_room(cursor::sealed_len(longest.into_iter().max().unwrap_or_default()))?;
     let (question, database) = (question(account, &query), app.store.database().await?);
-    let found = match asked.cursor {
+    let found = match page.cursor {
         None => find(app, account, query, params).await?,
         Some(cursor) => {
             let reader = cursor::Reader::open(&cursor, &database, &question)?;
-            let Position { near, place } = Position::read(reader, &query.order)?;
+            let Position { near, place } = Position::read(reader, |near| order(params, near))?;
             query.after = Some(place);
             if near {
-                query.text = query.text.map(TextQuery::misspelt);
+                query = misspelt(query, params);
             }
             Found {
                 page: app.directory.page(account, query, Shown::asked(params).include()).await?,
@@ -192,7 +231,7 @@ async fn by_cursor(
     let next_cursor = next.map(|position| position.write().seal(&database, &question));
     let link = next_cursor.as_deref().and_then(|cursor| target.next_link(cursor));
     let has_more = next_cursor.is_some();
-    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy });
+    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy, explanation });
     Ok((link.map(|link| [link]), answer(meta, &found.page, params)).into_response())
 }
 
@@ -212,25 +251,46 @@ impl Found {
 async fn find(
     app: &App,
     account: AccountId,
-    mut query: Query,
+    query: Query,
     params: &Params,
 ) -> Result<Found, ApiError> {
     let page = app.directory.page(account, query.clone(), Shown::asked(params).include()).await?;
     if page.total > 0 || !params.is_on("fuzzy") || query.text.is_none() {
         return Ok(Found { page, near: false });
     }
-    query.text = query.text.map(TextQuery::misspelt);
+    let query = misspelt(query, params);
     let page = app.directory.page(account, query, Shown::asked(params).include()).await?;
     Ok(Found { page, near: true })
 }
 
-fn query(params: &Params, slice: Slice) -> Result<Query, ApiError> {
+/// The same query for near matches.
+fn misspelt(query: Query, params: &Params) -> Query {
+    Query { text: query.text.map(TextQuery::misspelt), order: order(params, true), ..query }
+}
+
+/// The order that the call asks for, of near matches or of others; without any, the right person
+/// first among near matches.
+fn order(params: &Params, near: bool) -> Vec<SortKey> {
+    let searched = text(params).is_some();
+    let keys = order::parse(params.get("sort"), params.get("direction"), searched);
+    let default: &[SortKey] = if near { &NEAR_ORDER } else { &DEFAULT_ORDER };
+    if keys.is_empty() { default.to_vec() } else { keys }
+}
+
+fn text(params: &Params) -> Option<TextQuery> {
+    params.get("q").and_then(TextQuery::parse)
+}
+
+/// The query of the parameters, of all pages.
+pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     Ok(Query {
-        text: params.get("q").and_then(TextQuery::parse),
+        text: text(params),
         labels: labels(params)?,
-        order: order::parse(params.get("sort"), params.get("direction")),
+        filter: None,
+        resolved: false,
+        order: order(params, false),
         after: None,
-        slice,
+        slice: Slice { offset: 0, limit: 0 },
     })
 }
 

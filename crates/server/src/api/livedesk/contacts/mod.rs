@@ -6,6 +6,7 @@ pub mod batch;
 pub mod create;
 pub mod delete;
 pub mod erase;
+pub mod filter;
 pub mod history;
 pub mod labels;
 pub mod list;

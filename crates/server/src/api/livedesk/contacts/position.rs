@@ -26,6 +26,13 @@ pub(super) struct Position {
 pub(super) fn question(account: AccountId, query: &Query) -> Question {
     let text = query.text.as_ref().map(TextQuery::folded).unwrap_or_default();
     let mut question = Question::of("contacts", account).with(text);
+    if query.filter.is_some() || query.resolved {
+        let filter = query.filter.as_ref().map(|filter| filter.to_json().to_string());
+        question = Question::of("contacts/filter", account)
+            .with(text)
+            .with([u8::from(query.resolved)])
+            .with(filter.unwrap_or_default());
+    }
     for key in &query.order {
         question = question.with(key.field.as_str()).with([u8::from(key.descending)]);
     }
@@ -46,6 +53,7 @@ impl Position {
                 // What it is folded to follows from it.
                 Some(SortValue::Name { name, .. }) => written.text(name),
                 Some(SortValue::Time(at)) => written.number(at.0),
+                Some(SortValue::Relevance(rank)) => written.number(i64::from(*rank)),
                 // Written already.
                 Some(SortValue::Id(_)) | None => written,
             };
@@ -53,13 +61,17 @@ impl Position {
         written
     }
 
-    /// Reads what was written of a place in this order.
-    pub(super) fn read(mut reader: Reader, order: &[SortKey]) -> Result<Self, ApiError> {
+    /// Reads what was written of a place in the order that is `ordered` of near matches, or of
+    /// others.
+    pub(super) fn read(
+        mut reader: Reader,
+        ordered: impl Fn(bool) -> Vec<SortKey>,
+    ) -> Result<Self, ApiError> {
         let mut read = || {
             let near = reader.flag()?;
             let id = ContactId(reader.number()?);
             let mut values = Vec::new();
-            for key in order {
+            for key in ordered(near) {
                 let there = reader.flag()?;
                 values.push(if there { Some(value(key.field, id, &mut reader)?) } else { None });
             }
@@ -74,7 +86,7 @@ impl Position {
         let text = |bytes| NUMBER_BYTES + bytes;
         let value = |key: &SortKey| match key.field {
             SortField::Id => 0,
-            SortField::LastActivityAt | SortField::CreatedAt => NUMBER_BYTES,
+            SortField::LastActivityAt | SortField::CreatedAt | SortField::Relevance => NUMBER_BYTES,
             SortField::PhoneNumber => text(PHONE_BYTES),
             SortField::Email
             | SortField::Name
@@ -93,6 +105,7 @@ fn value(field: SortField, id: ContactId, reader: &mut Reader) -> Option<SortVal
         SortField::LastActivityAt | SortField::CreatedAt => {
             SortValue::Time(UnixSeconds(reader.number()?))
         }
+        SortField::Relevance => SortValue::Relevance(u32::try_from(reader.number()?).ok()?),
         SortField::Name => {
             let name = reader.text()?;
             SortValue::Name { folded: fold(&name), name }
@@ -112,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    const FIELDS: [SortField; 9] = [
+    const FIELDS: [SortField; 10] = [
         SortField::Email,
         SortField::Name,
         SortField::PhoneNumber,
@@ -122,6 +135,7 @@ mod tests {
         SortField::City,
         SortField::Country,
         SortField::Id,
+        SortField::Relevance,
     ];
 
     fn value_of(field: SortField, id: ContactId, text: &str, at: i64) -> SortValue<String> {
@@ -129,6 +143,9 @@ mod tests {
             SortField::Id => SortValue::Id(id),
             SortField::LastActivityAt | SortField::CreatedAt => SortValue::Time(UnixSeconds(at)),
             SortField::Name => SortValue::Name { folded: fold(text), name: text.to_owned() },
+            SortField::Relevance => {
+                SortValue::Relevance(u32::try_from(at.unsigned_abs() >> 32).unwrap())
+            }
             SortField::PhoneNumber => SortValue::Text(text.chars().take(4).collect()),
             _ => SortValue::Text(text.to_owned()),
         }
@@ -153,7 +170,7 @@ mod tests {
             let cursor = position.write().seal(&database, &question);
             prop_assert!(cursor.len() <= cursor::sealed_len(Position::longest(&order)));
             let reader = Reader::open(&cursor, &database, &question).unwrap();
-            prop_assert_eq!(Position::read(reader, &order).unwrap(), position);
+            prop_assert_eq!(Position::read(reader, |_| order.clone()).unwrap(), position);
         }
     }
 

@@ -1,0 +1,198 @@
+//! The distinct values of a text that contacts are sorted by and share: companies, cities,
+//! countries.
+//!
+//! Each has a number, which its contacts hold, and a rank: ranks are in the order of the texts, so
+//! that contacts are compared without looking at a text. Between two ranks there is room for new
+//! values; where it runs out, all are ranked anew, which a million values take some ten
+//! milliseconds for and some forty of them in the same place bring about.
+
+use std::{
+    collections::BTreeMap,
+    mem::size_of,
+    ops::Bound::{Excluded, Included, Unbounded},
+    sync::Arc,
+};
+
+/// A value's number, or [`NONE`].
+pub(crate) type ValueId = u32;
+
+/// Where there is no value.
+pub(crate) const NONE: ValueId = ValueId::MAX;
+
+/// No rank is higher.
+const HIGHEST: u64 = 1 << 62;
+
+/// The room that is left after a value which comes after all others.
+const ROOM: u64 = 1 << 40;
+
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    ids: BTreeMap<Arc<str>, ValueId>,
+    /// By number.
+    known: Vec<Known>,
+    free: Vec<ValueId>,
+    /// Bytes of all texts.
+    text: usize,
+    /// Whether values are added first and ranked later.
+    unranked: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    text: Arc<str>,
+    rank: u64,
+    /// How many contacts have it; a value that nobody has is forgotten.
+    users: u32,
+}
+
+impl Values {
+    /// Puts the ranks off until [`Self::rank_all`].
+    pub(crate) fn rank_later(&mut self) {
+        self.unranked = true;
+    }
+
+    /// Ranks all values, as far apart as may be.
+    pub(crate) fn rank_all(&mut self) {
+        self.unranked = false;
+        let apart = HIGHEST / (self.ids.len() as u64 + 1);
+        for (number, id) in (1..).zip(self.ids.values()) {
+            if let Some(known) = self.known.get_mut(*id as usize) {
+                known.rank = number * apart;
+            }
+        }
+    }
+
+    /// The number of a value that one more contact has.
+    pub(crate) fn take(&mut self, text: &str) -> ValueId {
+        let id = self.ids.get(text).copied().unwrap_or_else(|| self.add(text));
+        if let Some(known) = self.known.get_mut(id as usize) {
+            known.users += 1;
+        }
+        id
+    }
+
+    fn add(&mut self, text: &str) -> ValueId {
+        let rank = self.room_for(text);
+        let text: Arc<str> = text.into();
+        let known = Known { text: Arc::clone(&text), rank: rank.unwrap_or_default(), users: 0 };
+        self.text += text.len();
+        let id =
+            self.free.pop().unwrap_or_else(|| ValueId::try_from(self.known.len()).unwrap_or(NONE));
+        match self.known.get_mut(id as usize) {
+            Some(place) => *place = known,
+            None => self.known.push(known),
+        }
+        self.ids.insert(text, id);
+        if rank.is_none() && !self.unranked {
+            self.rank_all();
+        }
+        id
+    }
+
+    /// A rank for a text that is new, if there is one left.
+    fn room_for(&self, text: &str) -> Option<u64> {
+        if self.unranked {
+            return None;
+        }
+        let below = self.before(text).map_or(0, |(_, rank)| rank);
+        let above = self.ids.range::<str, _>((Excluded(text), Unbounded)).next();
+        let above = above.map_or(HIGHEST, |(_, id)| self.rank(*id));
+        let room = (above.saturating_sub(below) / 2).min(ROOM);
+        (room > 0).then_some(below + room)
+    }
+
+    /// The last value that is not after the text.
+    fn before(&self, text: &str) -> Option<(&str, u64)> {
+        let (known, id) = self.ids.range::<str, _>((Unbounded, Included(text))).next_back()?;
+        Some((known, self.rank(*id)))
+    }
+
+    /// One contact less has the value.
+    pub(crate) fn give_back(&mut self, id: ValueId) {
+        let Some(known) = self.known.get_mut(id as usize) else { return };
+        known.users = known.users.saturating_sub(1);
+        if known.users == 0 {
+            let text = std::mem::take(&mut known.text);
+            self.ids.remove(&text);
+            self.text -= text.len();
+            self.free.push(id);
+        }
+    }
+
+    pub(crate) fn get(&self, id: ValueId) -> Option<&str> {
+        Some(&self.known.get(id as usize)?.text)
+    }
+
+    /// Where a value stands among all: greater than 0.
+    pub(crate) fn rank(&self, id: ValueId) -> u64 {
+        self.known.get(id as usize).map_or(0, |known| known.rank)
+    }
+
+    /// Where any text would stand, at twice the ranks: even if it is a value, odd if it lies
+    /// behind one.
+    pub(crate) fn doubled_rank(&self, text: &str) -> u64 {
+        match self.before(text) {
+            Some((known, rank)) => rank * 2 + u64::from(known != text),
+            None => 1,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        // The text with its two counters, and the nodes of the tree, of which a third is free.
+        self.ids.len() * (24 + 8 + (size_of::<Arc<str>>() + size_of::<ValueId>()) * 3 / 2)
+            + self.text
+            + self.known.capacity() * size_of::<Known>()
+            + self.free.capacity() * size_of::<ValueId>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &Values) {
+        let ranks: Vec<u64> = values.ids.values().map(|id| values.rank(*id)).collect();
+        assert!(ranks.iter().all(|rank| (1..HIGHEST).contains(rank)));
+        assert!(ranks.windows(2).all(|pair| pair[0] < pair[1]), "{ranks:?}");
+        for (text, id) in &values.ids {
+            assert_eq!(values.get(*id), Some(&**text));
+            assert_eq!(values.doubled_rank(text), values.rank(*id) * 2);
+            let behind = format!("{text}\0");
+            assert_eq!(values.doubled_rank(&behind), values.rank(*id) * 2 + 1);
+        }
+        assert_eq!(values.doubled_rank(""), 1);
+    }
+
+    #[test]
+    fn ranks_are_in_order_whatever_comes_where() {
+        let mut values = Values::default();
+        values.rank_later();
+        for number in 0..50 {
+            values.take(&format!("m{number:02}"));
+        }
+        values.rank_all();
+        check(&values);
+        for number in 0..200 {
+            values.take(&format!("z{number:03}"));
+            values.take(&format!("c{:03}", 200 - number));
+            // Always in the same gap.
+            values.take(&format!("m10{number:03}"));
+        }
+        check(&values);
+    }
+
+    #[test]
+    fn a_value_that_nobody_has_is_forgotten() {
+        let mut values = Values::default();
+        values.give_back(NONE);
+        let a = values.take("a");
+        assert_eq!(values.take("a"), a);
+        values.give_back(a);
+        assert_eq!(values.get(a), Some("a"));
+        values.give_back(a);
+        assert!(values.ids.is_empty() && values.text == 0);
+        assert_eq!(values.take("b"), a);
+        assert_eq!(values.get(a), Some("b"));
+        check(&values);
+    }
+}
