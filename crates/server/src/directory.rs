@@ -19,8 +19,8 @@ use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
 
-/// From this many contacts on, a query runs on a thread of its own, since it may take
-/// milliseconds.
+/// From this many contacts on, a query that is not brief runs on a thread of its own, since it may
+/// take milliseconds.
 const LONG_QUERY_CONTACTS: usize = 20_000;
 
 /// The loaded indexes.
@@ -116,8 +116,8 @@ impl Directory {
     /// What the current index says. It is not held any longer than that takes.
     async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, StoreError> {
         let index = self.current(account).await?;
-        let contacts = index.as_ref().map_or(0, Index::len);
-        if contacts <= LONG_QUERY_CONTACTS {
+        let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || index.is_brief(&query);
+        if index.as_ref().is_none_or(is_brief) {
             return Ok(answer(index.as_ref(), &query));
         }
         drop(index);
