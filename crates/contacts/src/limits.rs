@@ -131,6 +131,9 @@ pub const FILTER_KEY_CHARS: usize = 255;
 pub const CHECKED_ROWS: usize = 50_000;
 /// Time for that: 503 `busy`.
 pub const CHECK_TIME: Duration = Duration::from_secs(10);
+/// Time that a query waits for the account's index to be loaded or to catch up: 503 `busy`. The work
+/// goes on for whoever asks next.
+pub const INDEX_WAIT: Duration = Duration::from_secs(10);
 /// Days that a relative date of a filter may lie before or after today, a century: 422 `invalid`.
 pub const RELATIVE_DAYS: i64 = 36_525;
 

@@ -13,7 +13,7 @@ use std::{
 use futures::StreamExt;
 use meishi_contacts::{
     AccountId, ContactId, Place, Query, Seq, Slice,
-    limits::{CHECK_TIME, CHECKED_ROWS, READ_ROWS},
+    limits::{CHECK_TIME, CHECKED_ROWS, INDEX_WAIT, READ_ROWS},
 };
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
@@ -22,6 +22,9 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore
 /// From this many contacts on, a query that is not brief runs on a thread of its own, since it may
 /// take milliseconds.
 const LONG_QUERY_CONTACTS: usize = 20_000;
+
+/// Events that are always followed, however few contacts there are.
+const FOLLOWED_EVENTS: usize = 10_000;
 
 /// The loaded indexes.
 pub struct Directory {
@@ -161,6 +164,17 @@ impl Directory {
     ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
         let counts = self.store.counts(account).await?;
         let head = counts.map(|counts| counts.last_seq).unwrap_or_default();
+        // Who waits no longer leaves the work to those who still do.
+        let current = tokio::time::timeout(INDEX_WAIT, self.caught_up(account, head));
+        current.await.unwrap_or(Err(StoreError::Busy))
+    }
+
+    /// The account's index, with every event up to `head` applied.
+    async fn caught_up(
+        &self,
+        account: AccountId,
+        head: Seq,
+    ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
         let slot = Arc::clone(self.accounts().entry(account).or_default());
         let has_applied = |index: &Option<Index>| index.as_ref().is_some_and(|i| i.seq() >= head);
 
@@ -220,7 +234,7 @@ async fn catch_up(
     head: Seq,
 ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
     // Taken out while it is at work: a panic must not leave one that was changed by half.
-    if let Some(mut known) = index.take() {
+    if let Some(mut known) = index.take_if(|known| !is_far_behind(known.seq(), known.len(), head)) {
         match follow(&*store, account, &mut known, head).await {
             Ok(true) => *index = Some(known),
             Ok(false) => {}
@@ -230,7 +244,8 @@ async fn catch_up(
             }
         }
     }
-    if index.is_none() {
+    if index.as_ref().is_none_or(|known| known.seq() < head) {
+        *index = None;
         let mut loaded = load(&*store, account).await?;
         // The rows may have come from a replica that lags.
         if !follow(&*store, account, &mut loaded, head).await? {
@@ -240,6 +255,13 @@ async fn catch_up(
         *index = Some(loaded);
     }
     Ok(index.downgrade())
+}
+
+/// Whether so many events are to be applied that the contacts are read sooner: an event costs about
+/// as much as eight contacts of a load.
+fn is_far_behind(seq: Seq, contacts: usize, head: Seq) -> bool {
+    let behind = usize::try_from(head.0 - seq.0).unwrap_or_default();
+    behind > FOLLOWED_EVENTS && behind > contacts / 8
 }
 
 /// Applies the events up to `head`; `false` when the index does not fit them any more.
@@ -362,6 +384,13 @@ mod tests {
 
     fn ids(page: &Page) -> Vec<i64> {
         page.contacts.iter().map(|record| record.contact.id.0).collect()
+    }
+
+    #[test]
+    fn an_index_is_loaded_anew_where_that_is_sooner() {
+        let is_far = |contacts, head| is_far_behind(Seq(1_000), contacts, Seq(head));
+        assert!(!is_far(0, 11_000) && is_far(0, 11_001));
+        assert!(!is_far(1_000_000, 126_000) && is_far(1_000_000, 126_001));
     }
 
     #[tokio::test]
