@@ -12,7 +12,7 @@ use std::{
 
 use futures::StreamExt;
 use meishi_contacts::{
-    AccountId, ContactId, Place, Query, Seq, Slice,
+    AccountId, ContactId, Place, Query, Seq, Slice, TextQuery,
     limits::{CHECK_TIME, CHECKED_ROWS, INDEX_WAIT, READ_ROWS},
 };
 use meishi_index::{Answer, Index};
@@ -116,19 +116,42 @@ impl Directory {
         }
     }
 
-    /// What the current index says. It is not held any longer than that takes.
+    /// Names near to a text that nothing matches.
+    pub async fn did_you_mean(
+        &self,
+        account: AccountId,
+        text: &TextQuery,
+    ) -> Result<Vec<String>, StoreError> {
+        let text = text.clone();
+        self.ask(account, |_| false, move |index| index.did_you_mean(&text)).await
+    }
+
+    /// What the current index says of a query.
     async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, StoreError> {
+        let asked = query.clone();
+        let is_brief = move |index: &Index| index.is_brief(&asked);
+        self.ask(account, is_brief, move |index| index.query(&query)).await
+    }
+
+    /// Asks the current index, on a thread of its own where that may take long. It is not held any
+    /// longer than that takes.
+    async fn ask<T: Send + 'static>(
+        &self,
+        account: AccountId,
+        is_brief: impl Fn(&Index) -> bool,
+        question: impl FnOnce(&Index) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
         let index = self.current(account).await?;
-        let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || index.is_brief(&query);
+        let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || is_brief(index);
         if index.as_ref().is_none_or(is_brief) {
-            return Ok(answer(index.as_ref(), &query));
+            return Ok(ask(index.as_ref(), question));
         }
         drop(index);
         // Never closed, so that waiting cannot fail.
         let turn = Arc::clone(&self.long_queries).acquire_owned().await;
         let index = self.current(account).await?;
         tokio::task::spawn_blocking(move || {
-            let answer = answer(index.as_ref(), &query);
+            let answer = ask(index.as_ref(), question);
             drop(turn);
             answer
         })
@@ -306,10 +329,10 @@ async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError
     Ok(index)
 }
 
-fn answer(index: Option<&Index>, query: &Query) -> Answer {
+fn ask<T>(index: Option<&Index>, question: impl FnOnce(&Index) -> T) -> T {
     match index {
-        Some(index) => index.query(query),
-        None => Answer::Exact { ids: Vec::new(), total: 0, next: None },
+        Some(index) => question(index),
+        None => question(&Index::new()),
     }
 }
 
