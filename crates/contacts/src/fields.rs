@@ -174,6 +174,11 @@ impl IdentityKind {
             Self::PhoneNumber => "phone_number",
         }
     }
+
+    /// The kind of a name in the ledger.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// A normalised value of the identities ledger.

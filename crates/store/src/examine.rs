@@ -349,15 +349,15 @@ pub const CHECKS: [Check; 20] = [
         name: "contacts_in_ledger",
         severity: Severity::Wrong,
         sql: "SELECT contacts.account_id, count(*) FROM contacts
-              LEFT JOIN identities AS email
+              LEFT JOIN addresses AS email
                 ON email.account_id = contacts.account_id AND email.kind = 'email'
                 AND email.value = contacts.email AND email.contact_id = contacts.id
                 AND email.is_primary
-              LEFT JOIN identities AS phone
+              LEFT JOIN addresses AS phone
                 ON phone.account_id = contacts.account_id AND phone.kind = 'phone_number'
                 AND phone.value = contacts.phone_number AND phone.contact_id = contacts.id
                 AND phone.is_primary
-              LEFT JOIN identities AS identifier
+              LEFT JOIN addresses AS identifier
                 ON identifier.account_id = contacts.account_id AND identifier.kind = 'identifier'
                 AND identifier.value = contacts.identifier AND identifier.contact_id = contacts.id
                 AND identifier.is_primary
@@ -374,17 +374,17 @@ pub const CHECKS: [Check; 20] = [
         // A contact that is not there has no address either.
         name: "ledger_in_contacts",
         severity: Severity::Wrong,
-        sql: "SELECT identities.account_id, count(*) FROM identities
-              LEFT JOIN contacts ON contacts.account_id = identities.account_id
-                AND contacts.id = identities.contact_id
+        sql: "SELECT addresses.account_id, count(*) FROM addresses
+              LEFT JOIN contacts ON contacts.account_id = addresses.account_id
+                AND contacts.id = addresses.contact_id
               WHERE contacts.id IS NULL
-                OR (identities.is_primary
-                    AND CASE identities.kind
+                OR (addresses.is_primary
+                    AND CASE addresses.kind
                           WHEN 'email' THEN contacts.email
                           WHEN 'phone_number' THEN contacts.phone_number
                           WHEN 'identifier' THEN contacts.identifier
-                        END IS DISTINCT FROM identities.value)
-              GROUP BY identities.account_id
+                        END IS DISTINCT FROM addresses.value)
+              GROUP BY addresses.account_id
               ORDER BY 1",
         holds: "every address in the ledger is its contact's",
         wrong: "addresses in the ledger whose contact is missing or does not have them: {count}",

@@ -97,7 +97,7 @@ fn section(
     let cases: Vec<Case> = cases::all().into_iter().filter(|case| options.wants(case)).collect();
     // The index is there, as in real use.
     for server in [Some(&ours), theirs.as_ref()].into_iter().flatten() {
-        server.call("GET", "/api/v2/accounts/contacts?q=warm", "")?;
+        server.warm()?;
     }
     let mut rows: Vec<Row> = Vec::new();
     for connections in options.connections.iter().copied() {
@@ -169,7 +169,7 @@ fn grow(server: &mut Meishi, options: &Options) -> Result<Vec<Growth>> {
         }
         let (before, took) = (server.contacts(), server.fill(contacts)?);
         let first = Instant::now();
-        server.call("GET", "/api/v2/accounts/contacts?q=warm", "")?;
+        server.warm()?;
         let first = first.elapsed();
         let mut p50 = Vec::new();
         if contacts > 0 {
@@ -197,7 +197,7 @@ fn starts(server: &mut Meishi) -> Result<Vec<(&'static str, Duration, Duration)>
         server.stop()?;
         let begun = Instant::now();
         let listens = server.start()?;
-        server.call("GET", "/api/v2/accounts/contacts?q=warm", "")?;
+        server.warm()?;
         starts.push((what, listens, begun.elapsed()));
     }
     Ok(starts)

@@ -32,6 +32,9 @@ pub(super) const POSTGRES: [(&str, &str); 5] = [
     ("max_wal_size", "4GB"),
 ];
 
+/// How long an index may take to load.
+const WARM_UP: Duration = Duration::from_mins(2);
+
 /// Contacts in one call.
 const CHUNK: u64 = 1000;
 
@@ -73,7 +76,16 @@ impl Meishi {
         let mut kept = if path.exists() {
             let (authorization, contacts, last) = serde_json::from_slice(&fs::read(&path)?)?;
             let program = program.to_owned();
-            Self { program, place, authorization, scratch, server: None, contacts, last, note: None }
+            Self {
+                program,
+                place,
+                authorization,
+                scratch,
+                server: None,
+                contacts,
+                last,
+                note: None,
+            }
         } else {
             fs::create_dir_all(directory)?;
             Self::new(program, place, scratch)?
@@ -192,6 +204,18 @@ impl Meishi {
         let writer = Writer::new(&self.authorization, self.contacts, self.last);
         writer.request(&mut request, method, target, body);
         call(self.address()?, &request)
+    }
+
+    /// Searches until the index is loaded: a caller is not made to wait for a long load.
+    pub(super) fn warm(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.call("GET", "/api/v2/accounts/contacts?q=warm", "") {
+                Err(error) if begun.elapsed() > WARM_UP => return Err(error),
+                Err(_) => {}
+                Ok(_) => return Ok(()),
+            }
+        }
     }
 
     /// Measures a case.

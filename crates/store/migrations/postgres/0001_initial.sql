@@ -87,6 +87,7 @@ CREATE TABLE identities (
   is_primary boolean NOT NULL,
   PRIMARY KEY (account_id, kind, value)
 );
+CREATE VIEW addresses AS SELECT * FROM identities;
 
 CREATE TABLE contact_inboxes (
   account_id bigint NOT NULL,

@@ -85,6 +85,21 @@ CREATE TABLE identities (
   PRIMARY KEY (account_id, kind, value)
 ) STRICT, WITHOUT ROWID;
 
+-- Those of late, in the order in which they came: they are moved over many at a time, in the order
+-- of that table, so that a new one need not cost a page at random.
+CREATE TABLE recent_identities (
+  position INTEGER PRIMARY KEY,
+  account_id INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  contact_id INTEGER NOT NULL,
+  is_primary INTEGER NOT NULL
+) STRICT;
+
+CREATE VIEW addresses AS
+SELECT account_id, kind, value, contact_id, is_primary FROM identities
+UNION ALL SELECT account_id, kind, value, contact_id, is_primary FROM recent_identities;
+
 CREATE TABLE contact_inboxes (
   account_id INTEGER NOT NULL,
   inbox_id INTEGER NOT NULL,

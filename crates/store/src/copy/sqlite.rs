@@ -17,7 +17,10 @@ use super::{
     row::{Key, Marker, Row, Value, read_key, write_key},
     tables::{Kind, TABLES, Table},
 };
-use crate::{OpenError, sqlite::DataDirectory, sqlite::migrations};
+use crate::{
+    OpenError,
+    sqlite::{DataDirectory, identities, migrations},
+};
 
 /// How often a directory that is held is tried, and how long is waited in between.
 const ATTEMPTS: u32 = 20;
@@ -70,6 +73,7 @@ impl Sqlite {
         let path = directory.database();
         let connection = migrations::open_any(&path, "").map_err(CopyError::Source)?;
         let source = Self::new(connection, directory, name.clone());
+        source.call(|connection| identities::fold_all(connection)).await?;
         if source.call(|connection| is_unfinished(connection)).await? {
             return Err(CopyError::UnfinishedSource(name));
         }
@@ -88,6 +92,7 @@ impl Sqlite {
         // again: the marker goes with it.
         target
             .call(|connection| {
+                identities::fold_all(connection)?;
                 connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = NORMAL")
             })
             .await?;

@@ -42,8 +42,10 @@ fn every_table_and_column_of_sqlite_is_copied() {
     };
     let tables = texts(
         "SELECT name, type FROM pragma_table_list
-         WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND name <> ?1 ORDER BY 1",
-        "",
+         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> ?1
+         ORDER BY 1",
+        // It is folded before.
+        "recent_identities",
     );
     let found: Vec<Described> = tables
         .into_iter()

@@ -4,7 +4,7 @@
 use meishi_contacts::AccountId;
 use rusqlite::Connection;
 
-use super::{accounts, load, save, store_error};
+use super::{accounts, identities::Identities, load, save, store_error};
 use crate::{
     Applied, StoreError,
     ledger::{Call, Ledger, Needs, missing_account},
@@ -17,6 +17,7 @@ pub(super) type Answer = Result<Applied, StoreError>;
 /// call that fails by itself fails those beside it too.
 pub(super) fn apply(
     connection: &Connection,
+    identities: &mut Identities,
     account: AccountId,
     calls: &[&Call],
 ) -> Result<Vec<Answer>, StoreError> {
@@ -26,10 +27,10 @@ pub(super) fn apply(
     };
     let mut ledger = Ledger::new(account, counters);
     let needs = Needs::of(calls.iter().copied());
-    load::rows(connection, account, &needs, &mut ledger).map_err(failed)?;
+    load::rows(connection, identities, account, &needs, &mut ledger).map_err(failed)?;
     let further = Needs::further(calls.iter().copied(), &ledger);
     if !further.is_empty() {
-        load::rows(connection, account, &further, &mut ledger).map_err(failed)?;
+        load::rows(connection, identities, account, &further, &mut ledger).map_err(failed)?;
     }
     let answers: Vec<Answer> = calls.iter().map(|call| ledger.run(call)).collect();
     if answers.iter().any(|answer| matches!(answer, Err(StoreError::OutcomeTooLarge))) {
@@ -37,7 +38,7 @@ pub(super) fn apply(
     }
     let writes = ledger.into_writes();
     if !writes.is_empty() {
-        save::rows(connection, account, &writes).map_err(failed)?;
+        save::rows(connection, identities, account, &writes).map_err(failed)?;
     }
     Ok(answers)
 }

@@ -1,8 +1,8 @@
 //! Reads of contacts, their labels, their links and who holds an address.
 
 use meishi_contacts::{
-    AccountId, ChannelType, Contact, ContactId, Identity, Inbox, InboxId, Label, Seq, SourceId,
-    UnixMillis, limits::READ_ROWS,
+    AccountId, ChannelType, Contact, ContactId, Inbox, InboxId, Label, Seq, SourceId, UnixMillis,
+    limits::READ_ROWS,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde::de::DeserializeOwned;
@@ -41,8 +41,6 @@ statements! {
           WHERE link.account_id = ?1 AND link.contact_id = ?2
           HAVING count(*) > 0)"
     );
-    OWNER = "SELECT contact_id FROM identities
-         WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
 }
 
 /// A contact with its labels and, if asked for, its channels.
@@ -106,18 +104,4 @@ pub(super) fn records(
         .take(READ_ROWS)
         .filter_map(|id| record(connection, account, *id, include).transpose())
         .collect()
-}
-
-/// The contact that holds an address.
-pub(super) fn owner(
-    connection: &Connection,
-    account: AccountId,
-    identity: &Identity,
-) -> rusqlite::Result<Option<ContactId>> {
-    connection
-        .prepare_cached(OWNER)?
-        .query_row(params![account.0, identity.kind.as_str(), identity.value], |row| {
-            row.get(0).map(ContactId)
-        })
-        .optional()
 }

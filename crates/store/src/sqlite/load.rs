@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, deliveries, events, inboxes, keys, row, webhooks};
+use super::{contacts, deliveries, events, identities::Identities, inboxes, keys, row, webhooks};
 use crate::{
     Include,
     ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
@@ -28,6 +28,7 @@ statements! {
 /// Loads what is needed, as far as it is there.
 pub(super) fn rows(
     connection: &Connection,
+    identities: &Identities,
     account: AccountId,
     needs: &Needs,
     ledger: &mut Ledger,
@@ -53,7 +54,7 @@ pub(super) fn rows(
         ledger.load_traces(*id, traces);
     }
     for identity in &needs.identities {
-        if let Some(owner) = contacts::owner(connection, account, identity)? {
+        if let Some(owner) = identities.owner(connection, account, identity)? {
             ledger.load_owner(identity.clone(), owner);
         }
     }

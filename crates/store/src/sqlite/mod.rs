@@ -23,6 +23,7 @@ mod deliveries;
 mod directory;
 mod events;
 mod examine;
+pub(crate) mod identities;
 mod inboxes;
 mod keys;
 mod load;
@@ -61,6 +62,7 @@ use crate::{
 };
 
 pub use directory::DataDirectory;
+use identities::{Identities, Recent};
 use long_reads::LongReads;
 use readers::Readers;
 pub use restore::{RestoreError, Restored, restore};
@@ -83,6 +85,7 @@ pub struct SqliteStore {
     readers: Readers,
     long_reads: LongReads,
     key_cache: KeyCache,
+    recent: Recent,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
 }
@@ -100,13 +103,15 @@ impl SqliteStore {
         let readers = Readers::open(&path).map_err(|error| damaged(&path, &error))?;
         let checkpointer =
             migrations::open_checkpointer(&path).map_err(|error| damaged(&path, &error))?;
-        let writer = Writer::start(connection, checkpointer).map_err(|error| {
+        let identities = Identities::open(&connection).map_err(|error| damaged(&path, &error))?;
+        let recent = identities.recent();
+        let writer = Writer::start(connection, checkpointer, identities).map_err(|error| {
             OpenError::NotWritable { path: path.clone(), reason: error.to_string() }
         })?;
         let long_reads = LongReads::new(path.clone());
         let writer = Arc::new(writer);
         let key_cache = KeyCache::default();
-        Ok(Self { path, writer, readers, long_reads, key_cache, _directory: directory })
+        Ok(Self { path, writer, readers, long_reads, key_cache, recent, _directory: directory })
     }
 
     /// A key that was looked up a moment ago, or is looked up now.
@@ -252,12 +257,18 @@ impl Store for SqliteStore {
         account: AccountId,
         identities: &[Identity],
     ) -> Result<Vec<Option<ContactId>>, StoreError> {
-        self.readers.read(|connection| {
-            identities
-                .iter()
-                .map(|identity| contacts::owner(connection, account, identity))
-                .collect()
-        })
+        let gathered = || -> Vec<Option<ContactId>> {
+            identities.iter().map(|identity| self.recent.owner(account, identity)).collect()
+        };
+        // Memory first: what has left it is in every transaction that begins from then on. And
+        // again at last, for what came there meanwhile.
+        let first = gathered();
+        let sorted: Vec<Option<ContactId>> = self.readers.read(|connection| {
+            let owner = |identity| identities::sorted_owner(connection, account, identity);
+            identities.iter().map(owner).collect()
+        })?;
+        let all = first.into_iter().zip(sorted).zip(gathered());
+        Ok(all.map(|((first, sorted), last)| first.or(sorted).or(last)).collect())
     }
 
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {
@@ -446,13 +457,15 @@ impl Store for SqliteStore {
     }
 }
 
-/// Every table's columns and whether they may be null, of an empty database.
+/// Every table's columns and whether they may be null, of an empty database. Where addresses are
+/// gathered is this store's own.
 #[cfg(test)]
 pub(crate) fn columns() -> Vec<(String, String, bool)> {
     let directory = tempfile::tempdir().unwrap();
     let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
     let query = "SELECT t.name, c.name, NOT c.\"notnull\" AND NOT c.pk
-        FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'";
+        FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name <> 'recent_identities'";
     let mut statement = connection.prepare(query).unwrap();
     let columns = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     columns.unwrap().collect::<rusqlite::Result<_>>().unwrap()
@@ -471,6 +484,7 @@ mod tests {
             contacts::STATEMENTS,
             deliveries::STATEMENTS,
             events::STATEMENTS,
+            identities::STATEMENTS,
             inboxes::STATEMENTS,
             keys::STATEMENTS,
             load::STATEMENTS,

@@ -3,7 +3,7 @@
 use meishi_contacts::{AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey};
 use rusqlite::{Connection, Params, ToSql, params};
 
-use super::row::to_json;
+use super::{identities::Identities, row::to_json};
 use crate::ledger::{
     AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, Writes, actor_columns,
 };
@@ -13,7 +13,6 @@ statements! {
     DELETE_CONTACT_LABELS = "DELETE FROM contact_labels WHERE account_id = ?1 AND contact_id = ?2";
     DELETE_LINK = "DELETE FROM contact_inboxes
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
-    DELETE_IDENTITY = "DELETE FROM identities WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
     DELETE_CONTACT = "DELETE FROM contacts WHERE account_id = ?1 AND id = ?2";
     DELETE_INBOX = "DELETE FROM inboxes WHERE account_id = ?1 AND id = ?2";
     DELETE_KEY = "DELETE FROM api_keys WHERE account_id = ?1 AND id = ?2";
@@ -30,8 +29,6 @@ statements! {
            availability_status = ?11, blocked = ?12, additional_attributes = ?13,
            custom_attributes = ?14, last_activity_at = ?15, created_at = ?16, last_seq = ?17
          WHERE account_id = ?1 AND id = ?2";
-    INSERT_IDENTITY = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
-         VALUES (?1, ?2, ?3, ?4, 1)";
     INSERT_LINK = "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          VALUES (?1, ?2, ?3, ?4)";
     INSERT_LABEL = "INSERT INTO labels (account_id, id, title) VALUES (?1, ?2, ?3)";
@@ -92,6 +89,7 @@ statements! {
 /// Writes everything that calls left.
 pub(super) fn rows(
     connection: &Connection,
+    identities: &mut Identities,
     account: AccountId,
     writes: &Writes,
 ) -> rusqlite::Result<()> {
@@ -101,9 +99,9 @@ pub(super) fn rows(
     to.each(DELETE_LINK, &writes.gone_links, |(inbox, source)| {
         (to.account, inbox.0, source.as_str())
     })?;
-    to.each(DELETE_IDENTITY, &writes.gone_identities, |gone| {
-        (to.account, gone.kind.as_str(), &gone.value)
-    })?;
+    for gone in &writes.gone_identities {
+        identities.remove(connection, account, gone)?;
+    }
     to.each(DELETE_CONTACT, &writes.gone_contacts, |id| (to.account, id.0))?;
     to.each(DELETE_INBOX, &writes.gone_inboxes, |id| (to.account, id.0))?;
     to.each(DELETE_KEY, &writes.gone_keys, |id| (to.account, id.0))?;
@@ -122,9 +120,9 @@ pub(super) fn rows(
     to.inboxes(UPDATE_INBOX, &writes.changed_inboxes)?;
     to.contacts(INSERT_CONTACT, &writes.new_contacts)?;
     to.contacts(UPDATE_CONTACT, &writes.changed_contacts)?;
-    to.each(INSERT_IDENTITY, &writes.new_identities, |(identity, owner)| {
-        (to.account, identity.kind.as_str(), &identity.value, owner.0)
-    })?;
+    for (identity, owner) in &writes.new_identities {
+        identities.insert(connection, account, identity, *owner)?;
+    }
     to.each(INSERT_LINK, &writes.new_links, |((inbox, source), holder)| {
         (to.account, inbox.0, source.as_str(), holder.0)
     })?;

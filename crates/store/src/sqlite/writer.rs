@@ -24,7 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::{
     changes::{self, Answer},
     checkpoint::{self, Checkpointer},
-    execute, migrations, store_error,
+    execute,
+    identities::{self, Identities},
+    migrations, store_error,
 };
 use crate::{StoreError, ledger};
 
@@ -97,12 +99,16 @@ where
 
 impl Writer {
     /// Starts the threads. `checkpointer` is a second connection to the same file.
-    pub(super) fn start(connection: Connection, checkpointer: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        checkpointer: Connection,
+        identities: Identities,
+    ) -> std::io::Result<Self> {
         let (queue, calls) = mpsc::channel(WRITE_QUEUE);
         let checkpointer = Checkpointer::start(checkpointer)?;
         thread::Builder::new()
             .name("meishi-writer".into())
-            .spawn(move || serve(connection, checkpointer, calls))?;
+            .spawn(move || serve(connection, checkpointer, identities, calls))?;
         Ok(Self { queue, room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)) })
     }
 
@@ -160,13 +166,18 @@ fn not_run() -> StoreError {
     StoreError::Internal("the call was not run".into())
 }
 
-fn serve(connection: Connection, checkpointer: Checkpointer, mut queue: mpsc::Receiver<Message>) {
+fn serve(
+    connection: Connection,
+    checkpointer: Checkpointer,
+    mut identities: Identities,
+    mut queue: mpsc::Receiver<Message>,
+) {
     let closing = loop {
         let Some(first) = queue.blocking_recv() else { break None };
         let (group, alone) = Group::gather(first, &mut queue);
         metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
         if !group.is_empty() {
-            group.serve(&connection);
+            group.serve(&connection, &mut identities);
             checkpointer.note_commit();
             if checkpointer.remainder()
                 && let Err(error) = checkpoint::passive(&connection)
@@ -184,6 +195,9 @@ fn serve(connection: Connection, checkpointer: Checkpointer, mut queue: mpsc::Re
     };
     queue.close();
     checkpointer.stop();
+    if let Err(error) = identities::fold_all(&connection) {
+        tracing::warn!(%error, "new addresses are left to the next start");
+    }
     // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
     // nothing but the next start's recovery, but whoever copies the file should know.
     match checkpoint(&connection) {
@@ -252,12 +266,16 @@ impl Group {
     }
 
     /// Does all of it as one commit, and answers.
-    fn serve(mut self, connection: &Connection) {
+    fn serve(mut self, connection: &Connection, identities: &mut Identities) {
         let ran = execute(connection, "BEGIN IMMEDIATE")
             .map_err(|error| store_error(&error))
-            .and_then(|()| self.run(connection));
+            .and_then(|()| self.run(connection, identities));
         let committing = Instant::now();
         let committed = ran.and_then(|()| commit(connection));
+        match &committed {
+            Ok(()) => identities.commit(),
+            Err(_) => identities.roll_back(),
+        }
         metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
         let calls = self.calls.len() + self.changes.values().map(Vec::len).sum::<usize>();
         metrics::histogram!("meishi_store_group_calls").record(count(calls));
@@ -275,31 +293,37 @@ impl Group {
 
     /// Does all of it. An error is one of the whole group: SQLite gives up the transaction on a
     /// full disk and the like.
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn run(
+        &mut self,
+        connection: &Connection,
+        identities: &mut Identities,
+    ) -> Result<(), StoreError> {
         for (account, waiting) in &mut self.changes {
-            if !apply(connection, *account, waiting)? && waiting.len() > 1 {
+            if !apply(connection, identities, *account, waiting)? && waiting.len() > 1 {
                 for one in waiting.chunks_mut(1) {
-                    apply(connection, *account, one)?;
+                    apply(connection, identities, *account, one)?;
                 }
             }
         }
         for call in &mut self.calls {
             in_savepoint(connection, || call.run(connection))?;
         }
-        Ok(())
+        identities.fold(connection).map_err(|error| given_up(connection, &error))
     }
 }
 
 /// Makes changes of one account; `false` when one failed, and then nothing of any is left.
 fn apply(
     connection: &Connection,
+    identities: &mut Identities,
     account: AccountId,
     waiting: &mut [Changes],
 ) -> Result<bool, StoreError> {
     let mut done = false;
+    let savepoint = identities.savepoint();
     in_savepoint(connection, || {
         let calls: Vec<_> = waiting.iter().map(|waiting| &waiting.call).collect();
-        let apply = || changes::apply(connection, account, &calls);
+        let apply = || changes::apply(connection, identities, account, &calls);
         let answers = catch_unwind(AssertUnwindSafe(apply))
             .unwrap_or_else(|_| Err(StoreError::Internal("a change panicked".into())));
         done = answers.is_ok();
@@ -309,6 +333,9 @@ fn apply(
         }
         done
     })?;
+    if !done {
+        identities.roll_back_to(savepoint);
+    }
     Ok(done)
 }
 
@@ -321,14 +348,17 @@ fn in_savepoint(connection: &Connection, work: impl FnOnce() -> bool) -> Result<
         }
         execute(connection, "RELEASE call")
     };
-    run().map_err(|error| {
-        rollback(connection);
-        match store_error(&error) {
-            // The savepoint is gone because SQLite rolled everything back by itself.
-            StoreError::Internal(reason) => StoreError::Unavailable(reason),
-            other => other,
-        }
-    })
+    run().map_err(|error| given_up(connection, &error))
+}
+
+/// Gives up the transaction.
+fn given_up(connection: &Connection, error: &rusqlite::Error) -> StoreError {
+    rollback(connection);
+    match store_error(error) {
+        // A savepoint is gone because SQLite rolled everything back by itself.
+        StoreError::Internal(reason) => StoreError::Unavailable(reason),
+        other => other,
+    }
 }
 
 fn commit(connection: &Connection) -> Result<(), StoreError> {
@@ -362,8 +392,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let open = || Connection::open(directory.path().join("db")).unwrap();
         let connection = open();
-        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x BLOB)").unwrap();
-        let writer = Writer::start(connection, open()).unwrap();
+        let tables = "CREATE TABLE t (x BLOB);
+            CREATE TABLE recent_identities (position, account_id, kind, value, contact_id)";
+        connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {tables}")).unwrap();
+        let identities = Identities::open(&connection).unwrap();
+        let writer = Writer::start(connection, open(), identities).unwrap();
         (directory, writer)
     }
 

@@ -81,7 +81,7 @@ fn account(tables: &Tables, id: i64, name: String) -> Account {
     );
     let counters = counters.first().expect("every account has counters");
     let identities = tables.rows(
-        "SELECT kind, value, contact_id, is_primary FROM identities WHERE account_id = $1",
+        "SELECT kind, value, contact_id, is_primary FROM addresses WHERE account_id = $1",
         Some(id),
     );
     assert!(identities.iter().all(|row| row.is_true(3)), "a second address of a kind");

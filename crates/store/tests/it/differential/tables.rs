@@ -10,11 +10,13 @@ pub(crate) type Table = (String, Vec<Vec<Option<String>>>);
 /// The columns that are booleans in PostgreSQL and numbers in SQLite.
 const BOOLEANS: [&str; 3] = ["blocked", "include_activity", "is_primary"];
 
-/// The tables of a SQLite file, and for each the statement that reads the same of PostgreSQL.
+/// The tables of a SQLite file, its two of addresses as one, and for each the statement that reads the same of PostgreSQL.
 pub(crate) fn of_sqlite(directory: &Path) -> Vec<(Table, String)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(directory.join("meishi.db"), flags).unwrap();
-    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let names = "SELECT name FROM sqlite_schema
+        WHERE type IN ('table', 'view') AND name NOT IN ('identities', 'recent_identities')
+        ORDER BY name";
     let mut names = connection.prepare(names).unwrap();
     let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
     names.map(|name| of_table(&connection, name)).collect()

@@ -1,0 +1,510 @@
+//! Who holds which address, without a random page for each new one.
+//!
+//! Addresses come in no order, and each new one in the sorted table (`identities`) would be another
+//! page of the log. So the new ones are appended to a table in the order in which they come
+//! (`recent_identities`) and kept in memory besides, sorted. Once there are many, they are folded:
+//! written to the sorted table in its order, a part with each commit that brings new ones, so that
+//! a page takes several at once and no commit takes long. Then they leave the appended table, part
+//! by part too, and at last memory.
+//!
+//! The two tables together are the truth (the view `addresses`): what memory holds is read from the
+//! appended one when the store is opened, and a part that is folded twice changes nothing. A clean
+//! stop folds all of it.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    thread,
+};
+
+use meishi_contacts::{AccountId, ContactId, Identity, IdentityKind};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::row;
+
+/// So many addresses are gathered before they are folded: some 30 MB, of which a page of the sorted
+/// table takes five at once where it holds a million contacts.
+const GATHERED: usize = 1 << 18;
+
+/// How many are folded for each one that a commit brings: the more, the sooner memory has fewer.
+const FOLDED_FOR_EACH: usize = 8;
+
+/// At most so many are folded in one commit, unless it brings more.
+const FOLDED_AT_ONCE: usize = 4096;
+
+statements! {
+    OWNER = "SELECT contact_id FROM identities
+         WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
+    INSERT = "INSERT INTO recent_identities (position, account_id, kind, value, contact_id,
+           is_primary)
+         VALUES (?1, ?2, ?3, ?4, ?5, 1)";
+    DELETE = "DELETE FROM identities WHERE account_id = ?1 AND kind = ?2 AND value = ?3";
+    DELETE_RECENT = "DELETE FROM recent_identities WHERE position = ?1";
+    FOLD = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
+         VALUES (?1, ?2, ?3, ?4, 1)
+         ON CONFLICT DO NOTHING";
+    TRIM = "DELETE FROM recent_identities WHERE position <= ?1";
+    RECENT = "SELECT position, account_id, kind, value, contact_id FROM recent_identities
+         ORDER BY position";
+    FOLD_ALL = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
+         SELECT account_id, kind, value, contact_id, is_primary FROM recent_identities
+         WHERE true
+         ORDER BY account_id, kind, value
+         ON CONFLICT DO NOTHING";
+    TRIM_ALL = "DELETE FROM recent_identities";
+}
+
+/// An address of an account: those of a kind lie together in the sorted table.
+type Key = (AccountId, Identity);
+
+/// Who holds an address that is in the appended table, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    contact: ContactId,
+    position: i64,
+}
+
+/// What memory holds, as it was committed last.
+#[derive(Debug, Default)]
+struct Gathered {
+    recent: BTreeMap<Key, Held>,
+    /// Those that are being folded: they are in the appended table, and some in the sorted one too.
+    folding: BTreeMap<Key, Held>,
+}
+
+impl Gathered {
+    fn get(&self, key: &Key) -> Option<Held> {
+        self.recent.get(key).or_else(|| self.folding.get(key)).copied()
+    }
+}
+
+/// What memory holds of the ledger, for readers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recent(Arc<RwLock<Gathered>>);
+
+impl Recent {
+    /// Who holds an address, as far as memory knows.
+    pub(super) fn owner(&self, account: AccountId, identity: &Identity) -> Option<ContactId> {
+        self.read().get(&(account, identity.clone())).map(|held| held.contact)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Gathered> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who holds an address, as far as the sorted table knows.
+pub(super) fn sorted_owner(
+    connection: &Connection,
+    account: AccountId,
+    identity: &Identity,
+) -> rusqlite::Result<Option<ContactId>> {
+    connection
+        .prepare_cached(OWNER)?
+        .query_row(params![account.0, identity.kind.as_str(), identity.value], |row| {
+            row.get(0).map(ContactId)
+        })
+        .optional()
+}
+
+/// Folds everything. Nobody else may write to the database meanwhile.
+pub(crate) fn fold_all(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute(FOLD_ALL, [])?;
+    transaction.execute(TRIM_ALL, [])?;
+    transaction.commit()
+}
+
+/// What the open transaction had made of an address.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Untouched,
+    Changed(Option<Held>),
+}
+
+/// How far the addresses are that are being folded: those that are at `to` or before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fold {
+    /// None are.
+    Resting,
+    /// Those up to `last` are in the sorted table.
+    Inserting { last: Option<Key>, to: i64 },
+    /// All are, and what is at `done` or before has left the appended table.
+    Trimming { done: i64, to: i64 },
+}
+
+/// The ledger as the writer's transactions change it.
+#[derive(Debug)]
+pub(super) struct Identities {
+    recent: Recent,
+    /// What the open transaction changed: who holds an address, or that it is not gathered.
+    changed: BTreeMap<Key, Option<Held>>,
+    /// What `changed` said before each change.
+    undo: Vec<(Key, Before)>,
+    /// The last position that was given; none is given twice.
+    position: i64,
+    /// Up to here the appended table is empty.
+    trimmed: i64,
+    fold: Fold,
+    /// How far the open transaction brought it.
+    folded: Option<Fold>,
+    gather: usize,
+}
+
+impl Identities {
+    /// Reads what was not folded yet.
+    pub(super) fn open(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut recent = BTreeMap::new();
+        let mut statement = connection.prepare(RECENT)?;
+        let mut rows = statement.query([])?;
+        let (mut first, mut position) = (None, 0);
+        while let Some(row) = rows.next()? {
+            position = row.get(0)?;
+            first.get_or_insert(position);
+            let kind = row::parsed(row, 2, IdentityKind::parse)?;
+            let identity = Identity { kind, value: row.get(3)? };
+            let held = Held { contact: ContactId(row.get(4)?), position };
+            recent.insert((AccountId(row.get(1)?), identity), held);
+        }
+        let gathered = Gathered { recent, folding: BTreeMap::new() };
+        Ok(Self {
+            recent: Recent(Arc::new(RwLock::new(gathered))),
+            changed: BTreeMap::new(),
+            undo: Vec::new(),
+            position,
+            trimmed: first.map_or(0, |first: i64| first - 1),
+            fold: Fold::Resting,
+            folded: None,
+            gather: GATHERED,
+        })
+    }
+
+    /// What readers look into.
+    pub(super) fn recent(&self) -> Recent {
+        self.recent.clone()
+    }
+
+    /// Who holds an address, as the open transaction left it.
+    pub(super) fn owner(
+        &self,
+        connection: &Connection,
+        account: AccountId,
+        identity: &Identity,
+    ) -> rusqlite::Result<Option<ContactId>> {
+        let key = (account, identity.clone());
+        match self.held(&key) {
+            Some(held) => Ok(Some(held.contact)),
+            None => sorted_owner(connection, account, identity),
+        }
+    }
+
+    /// Gives an address that nobody holds to a contact.
+    pub(super) fn insert(
+        &mut self,
+        connection: &Connection,
+        account: AccountId,
+        identity: &Identity,
+        contact: ContactId,
+    ) -> rusqlite::Result<()> {
+        self.position += 1;
+        let position = self.position;
+        let (kind, value) = (identity.kind.as_str(), &identity.value);
+        connection
+            .prepare_cached(INSERT)?
+            .execute(params![position, account.0, kind, value, contact.0])?;
+        self.change((account, identity.clone()), Some(Held { contact, position }));
+        Ok(())
+    }
+
+    /// Takes an address from whoever holds it.
+    pub(super) fn remove(
+        &mut self,
+        connection: &Connection,
+        account: AccountId,
+        identity: &Identity,
+    ) -> rusqlite::Result<()> {
+        let (kind, value) = (identity.kind.as_str(), &identity.value);
+        connection.prepare_cached(DELETE)?.execute(params![account.0, kind, value])?;
+        let key = (account, identity.clone());
+        if let Some(held) = self.held(&key) {
+            connection.prepare_cached(DELETE_RECENT)?.execute([held.position])?;
+            self.change(key, None);
+        }
+        Ok(())
+    }
+
+    fn held(&self, key: &Key) -> Option<Held> {
+        match self.changed.get(key) {
+            Some(changed) => *changed,
+            None => self.recent.read().get(key),
+        }
+    }
+
+    fn change(&mut self, key: Key, to: Option<Held>) {
+        let before = self.changed.insert(key.clone(), to);
+        self.undo.push((key, before.map_or(Before::Untouched, Before::Changed)));
+    }
+
+    /// A savepoint to roll back to.
+    pub(super) fn savepoint(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Forgets what was changed since a savepoint, whose rows are rolled back too.
+    pub(super) fn roll_back_to(&mut self, savepoint: usize) {
+        while self.undo.len() > savepoint {
+            match self.undo.pop() {
+                Some((key, Before::Changed(before))) => self.changed.insert(key, before),
+                Some((key, Before::Untouched)) => self.changed.remove(&key),
+                None => None,
+            };
+        }
+    }
+
+    /// Folds a part, in the open transaction: the more, the more it brings.
+    pub(super) fn fold(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let brought = self.changed.values().flatten().count();
+        let rows = (brought * FOLDED_FOR_EACH).min(FOLDED_AT_ONCE.max(brought * 2));
+        self.folded = match &self.fold {
+            _ if rows == 0 => None,
+            Fold::Resting => None,
+            Fold::Inserting { last, to } => {
+                Some(self.insert_sorted(connection, last.as_ref(), *to, rows)?)
+            }
+            Fold::Trimming { done, to } => {
+                let done = done.saturating_add_unsigned(rows as u64).min(*to);
+                connection.prepare_cached(TRIM)?.execute([done])?;
+                let is_done = done == *to;
+                Some(if is_done { Fold::Resting } else { Fold::Trimming { done, to: *to } })
+            }
+        };
+        Ok(())
+    }
+
+    /// Writes those after `last` to the sorted table.
+    fn insert_sorted(
+        &self,
+        connection: &Connection,
+        last: Option<&Key>,
+        to: i64,
+        rows: usize,
+    ) -> rusqlite::Result<Fold> {
+        let mut insert = connection.prepare_cached(FOLD)?;
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let gathered = self.recent.read();
+        let mut rest = gathered.folding.range((after, Bound::Unbounded));
+        let mut reached = None;
+        for (key, held) in rest.by_ref().take(rows) {
+            // What the open transaction took or gave anew is not to be seen here any more.
+            if !self.changed.contains_key(key) {
+                let (account, Identity { kind, value }) = key;
+                insert.execute(params![account.0, kind.as_str(), value, held.contact.0])?;
+            }
+            reached = Some(key);
+        }
+        Ok(match (reached, rest.next()) {
+            (Some(last), Some(_)) => Fold::Inserting { last: Some(last.clone()), to },
+            _ => Fold::Trimming { done: self.trimmed, to },
+        })
+    }
+
+    /// The transaction is committed.
+    pub(super) fn commit(&mut self) {
+        self.undo.clear();
+        let mut gathered = self.recent.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, held) in std::mem::take(&mut self.changed) {
+            gathered.folding.remove(&key);
+            match held {
+                Some(held) => gathered.recent.insert(key, held),
+                None => gathered.recent.remove(&key),
+            };
+        }
+        match self.folded.take() {
+            Some(Fold::Resting) => {
+                if let Fold::Trimming { to, .. } = self.fold {
+                    self.trimmed = to;
+                }
+                self.fold = Fold::Resting;
+                let folded = std::mem::take(&mut gathered.folding);
+                // To free them takes some milliseconds, which no commit need wait for.
+                let _ = thread::Builder::new().spawn(move || drop(folded));
+            }
+            Some(fold) => self.fold = fold,
+            None => {}
+        }
+        if self.fold == Fold::Resting && gathered.recent.len() >= self.gather {
+            gathered.folding = std::mem::take(&mut gathered.recent);
+            self.fold = Fold::Inserting { last: None, to: self.position };
+        }
+    }
+
+    /// The transaction is rolled back.
+    pub(super) fn roll_back(&mut self) {
+        self.undo.clear();
+        self.changed.clear();
+        self.folded = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sqlite::migrations;
+
+    /// What a transaction does to an address, or how it goes on.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Give(Key, ContactId),
+        Take(Key),
+        /// Begins what `RollBackTo` undoes.
+        Savepoint,
+        RollBackTo,
+        Commit,
+        RollBack,
+        /// Dies and starts again.
+        Reopen,
+        Stop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let key = (1_i64..3, 0_usize..3, 0_u32..40).prop_map(|(account, kind, value)| {
+            let identity = Identity { kind: IdentityKind::ALL[kind], value: value.to_string() };
+            (AccountId(account), identity)
+        });
+        prop_oneof![
+            12 => (key.clone(), 1_i64..5).prop_map(|(key, contact)| {
+                Step::Give(key, ContactId(contact))
+            }),
+            4 => key.prop_map(Step::Take),
+            1 => Just(Step::Savepoint),
+            1 => Just(Step::RollBackTo),
+            5 => Just(Step::Commit),
+            1 => Just(Step::RollBack),
+            1 => Just(Step::Reopen),
+            1 => Just(Step::Stop),
+        ]
+    }
+
+    fn open(connection: &Connection) -> Identities {
+        Identities { gather: 20, ..Identities::open(connection).unwrap() }
+    }
+
+    fn rows(connection: &Connection) -> BTreeMap<Key, ContactId> {
+        let columns = "SELECT DISTINCT account_id, kind, value, contact_id FROM addresses";
+        let mut statement = connection.prepare(columns).unwrap();
+        let rows = statement.query_map([], |row| {
+            let identity =
+                Identity { kind: row::parsed(row, 1, IdentityKind::parse)?, value: row.get(2)? };
+            Ok(((AccountId(row.get(0)?), identity), ContactId(row.get(3)?)))
+        });
+        let rows: Vec<(Key, ContactId)> = rows.unwrap().map(Result::unwrap).collect();
+        let unique: BTreeMap<_, _> = rows.iter().cloned().collect();
+        assert_eq!(unique.len(), rows.len(), "an address has two holders");
+        unique
+    }
+
+    /// What readers find.
+    fn found(identities: &Identities, connection: &Connection, key: &Key) -> Option<ContactId> {
+        let recent = identities.recent().owner(key.0, &key.1);
+        recent.or_else(|| sorted_owner(connection, key.0, &key.1).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_has_the_holder_that_it_was_given_last(
+            steps in prop::collection::vec(step(), 1..400),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+            let mut identities = open(&connection);
+            let mut committed: BTreeMap<Key, ContactId> = BTreeMap::new();
+            let mut now = committed.clone();
+            let mut savepoint = None;
+            connection.execute_batch("BEGIN").unwrap();
+            for step in steps {
+                match step {
+                    Step::Give((account, identity), contact) => {
+                        let held = identities.owner(&connection, account, &identity).unwrap();
+                        prop_assert_eq!(held, now.get(&(account, identity.clone())).copied());
+                        if held.is_none() {
+                            identities.insert(&connection, account, &identity, contact).unwrap();
+                            now.insert((account, identity), contact);
+                        }
+                    }
+                    Step::Take((account, identity)) => {
+                        identities.remove(&connection, account, &identity).unwrap();
+                        now.remove(&(account, identity));
+                    }
+                    Step::Savepoint => {
+                        connection.execute_batch("SAVEPOINT s").unwrap();
+                        savepoint = Some((identities.savepoint(), now.clone()));
+                    }
+                    Step::RollBackTo => {
+                        if let Some((savepoint, before)) = savepoint.take() {
+                            connection.execute_batch("ROLLBACK TO s").unwrap();
+                            identities.roll_back_to(savepoint);
+                            now = before;
+                        }
+                    }
+                    Step::Commit => {
+                        identities.fold(&connection).unwrap();
+                        connection.execute_batch("COMMIT").unwrap();
+                        identities.commit();
+                        (committed, savepoint) = (now.clone(), None);
+                        prop_assert_eq!(rows(&connection), now.clone());
+                        for (key, holder) in &now {
+                            prop_assert_eq!(found(&identities, &connection, key), Some(*holder));
+                        }
+                        connection.execute_batch("BEGIN").unwrap();
+                    }
+                    Step::RollBack | Step::Reopen | Step::Stop => {
+                        connection.execute_batch("ROLLBACK").unwrap();
+                        identities.roll_back();
+                        (now, savepoint) = (committed.clone(), None);
+                        if matches!(step, Step::Stop) {
+                            fold_all(&connection).unwrap();
+                            let left = "SELECT count(*) FROM recent_identities";
+                            let left: i64 =
+                                connection.query_row(left, [], |row| row.get(0)).unwrap();
+                            prop_assert_eq!(left, 0);
+                        }
+                        if !matches!(step, Step::RollBack) {
+                            identities = open(&connection);
+                        }
+                        prop_assert_eq!(rows(&connection), now.clone());
+                        connection.execute_batch("BEGIN").unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_gathered_is_folded_bit_by_bit_as_more_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+        let mut identities = open(&connection);
+        let mut states = Vec::new();
+        for n in 0..60 {
+            connection.execute_batch("BEGIN").unwrap();
+            let identity = Identity { kind: IdentityKind::Email, value: n.to_string() };
+            identities.insert(&connection, AccountId(1), &identity, ContactId(n)).unwrap();
+            identities.fold(&connection).unwrap();
+            connection.execute_batch("COMMIT").unwrap();
+            identities.commit();
+            states.push(identities.fold.clone());
+        }
+        let inserting = states.iter().filter(|fold| matches!(fold, Fold::Inserting { .. }));
+        let trimming = states.iter().filter(|fold| matches!(fold, Fold::Trimming { .. }));
+        assert_eq!((inserting.count(), trimming.count()), (7, 6));
+        let counts = "SELECT (SELECT count(*) FROM identities),
+            (SELECT count(*) FROM recent_identities)";
+        let counts: (i64, i64) =
+            connection.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(counts, (40, 20));
+        assert_eq!(rows(&connection).len(), 60);
+    }
+}
