@@ -55,6 +55,10 @@ id!(
     KeyId
 );
 id!(
+    /// A label, counted per account.
+    LabelId
+);
+id!(
     /// A webhook, counted per account.
     WebhookId
 );

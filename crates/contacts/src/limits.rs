@@ -28,6 +28,9 @@ pub const LABELS: usize = 200;
 pub const WEBHOOKS: i64 = 100;
 /// Channels of an account.
 pub const INBOXES: i64 = 1000;
+/// Renamings and deletions of labels since a moment of the past: 422 `limit_exceeded` of a contact
+/// `as_of` it, `invalid` of an event of it that is to be undone.
+pub const RELABELLINGS: usize = 10_000;
 /// API keys of an account.
 pub const KEYS: i64 = 1000;
 /// The highest Channel ID that may be chosen; as many lie above it for those that Meishi gives.

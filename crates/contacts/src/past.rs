@@ -36,7 +36,11 @@ impl Contact {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => None,
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar => None,
         }
     }
 
@@ -90,7 +94,11 @@ impl Contact {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => return Err(NotOfTheField),
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar => return Err(NotOfTheField),
         }
         Ok(())
     }

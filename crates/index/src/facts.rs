@@ -156,7 +156,11 @@ impl<'a> Facts<'a> {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => {}
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar => {}
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ use crate::webhooks;
     ),
     tags(
         (name = "contacts", description = "People who write in"),
+        (name = "labels", description = "What contacts are labelled with"),
         (name = "inboxes", description = "Channels; the id is the Channel ID"),
         (name = "keys", description = "API keys; for administrators"),
         (name = "webhooks", description = "Messages to your endpoints; for administrators"),

@@ -76,7 +76,9 @@ impl<'a> What<'a> {
             EventBody::ContactErased { id } => Some(Self::Erased(*id)),
             EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }
-            | EventBody::LabelCreated { .. }
+            | EventBody::LabelCreated(_)
+            | EventBody::LabelUpdated { .. }
+            | EventBody::LabelDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }

@@ -2,8 +2,9 @@
 
 use meishi_contacts::{
     ApiKey, Contact, ContactId, ContactPatch, Fault, FieldChange, FieldPath, IdentityKind, Inbox,
-    InboxId, InboxPatch, KeyId, KeyPatch, Label, NewContact, NewInbox, NewKey, NewWebhook,
-    SecretHash, Seq, SourceId, Version, Webhook, WebhookId, WebhookPatch,
+    InboxId, InboxPatch, KeyId, KeyPatch, Label, LabelCard, LabelId, LabelPatch, NewContact,
+    NewInbox, NewKey, NewLabel, NewWebhook, SecretHash, Seq, SourceId, Version, Webhook, WebhookId,
+    WebhookPatch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,22 @@ pub enum Change {
         id: ContactId,
         /// All its labels from now on.
         labels: Vec<Label>,
+    },
+    /// Makes a label. Its title must be free.
+    CreateLabel(NewLabel),
+    /// Changes a label. Contacts that bear it show a new title at once and keep their versions: one
+    /// event tells of all of them.
+    UpdateLabel {
+        /// Which label.
+        id: LabelId,
+        /// What to change.
+        patch: LabelPatch,
+    },
+    /// Deletes a label and takes it from all contacts that bear it, which keep their versions: one
+    /// event tells of all of them.
+    DeleteLabel {
+        /// Which label.
+        id: LabelId,
     },
     /// Makes a channel.
     CreateInbox(NewInbox),
@@ -226,6 +243,12 @@ pub enum Outcome {
         /// All of them.
         labels: Vec<Label>,
     },
+    /// The label as made.
+    LabelCreated(LabelCard),
+    /// The label after the change.
+    LabelUpdated(LabelCard),
+    /// The label is gone.
+    LabelDeleted,
     /// The channel as made.
     InboxCreated(Inbox),
     /// The channel after the change.
@@ -329,6 +352,8 @@ pub enum Missing {
     Account,
     /// The contact.
     Contact,
+    /// The label.
+    Label,
     /// The channel.
     Inbox,
     /// The key.

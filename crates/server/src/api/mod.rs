@@ -4,6 +4,7 @@ pub mod feed;
 pub mod health;
 pub mod inboxes;
 pub mod keys;
+pub mod labels;
 pub mod livedesk;
 pub mod webhooks;
 
@@ -11,7 +12,7 @@ use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND}
 use meishi_store::{Applied, Change, Outcome, StoreError};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, App, state::ChangeRequest};
+use crate::{ApiError, App, body::Fields, state::ChangeRequest};
 
 /// Does one change.
 pub(crate) async fn apply_one(
@@ -71,6 +72,20 @@ pub fn rfc3339(at: UnixMillis) -> String {
 pub fn parse_rfc3339(text: &str) -> Option<UnixMillis> {
     let at = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     (0..=LAST_SECOND * 1000).contains(&at).then_some(UnixMillis(at))
+}
+
+/// A switch, which a form sends as a text; `null` says nothing.
+pub(crate) fn boolean(body: &Fields, name: &str, faults: &mut Vec<Fault>) -> Option<bool> {
+    match body.members.get(name)? {
+        Value::Null => None,
+        Value::Bool(switch) => Some(*switch),
+        Value::String(text) if matches!(text.as_str(), "true" | "1") => Some(true),
+        Value::String(text) if matches!(text.as_str(), "false" | "0") => Some(false),
+        _ => {
+            faults.push(Fault::invalid(name, "must be true or false"));
+            None
+        }
+    }
 }
 
 /// The required or optional `name` of a channel or key.

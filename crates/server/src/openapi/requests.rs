@@ -199,6 +199,41 @@ pub struct SetLabels {
     labels: Vec<String>,
 }
 
+/// A label to be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateLabel {
+    /// Its title: at least two letters or digits of any script, `_` or `-`, beginning with a letter
+    /// or digit; kept in lower case; unique in the account.
+    #[schema(min_length = 2, max_length = 255, example = "vip")]
+    title: String,
+    /// Its colour; `#1f93ff` when absent.
+    #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#1f93ff")]
+    color: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 255, example = "Whoever is to be called back at once")]
+    description: Option<String>,
+    /// Whether a console lists it; it does when absent.
+    #[schema(example = true)]
+    show_on_sidebar: Option<bool>,
+}
+
+/// What to change of a label.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateLabel {
+    /// Its title, which all contacts that bear it show from then on.
+    #[schema(min_length = 2, max_length = 255, example = "vip")]
+    title: Option<String>,
+    /// Its colour.
+    #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#1f93ff")]
+    color: Option<String>,
+    /// What it is for; `null` clears.
+    #[schema(max_length = 255, example = "Whoever is to be called back at once")]
+    description: Option<String>,
+    /// Whether a console lists it.
+    #[schema(example = true)]
+    show_on_sidebar: Option<bool>,
+}
+
 /// A channel to be made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreateInbox {

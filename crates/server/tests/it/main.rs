@@ -18,6 +18,7 @@ pub(crate) mod endpoint;
 pub(crate) mod routes;
 pub(crate) mod tcp;
 
+mod account_labels;
 mod as_of;
 mod auth;
 mod batch;

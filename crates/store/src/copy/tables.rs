@@ -194,7 +194,14 @@ pub(super) const TABLES: [Table; 16] = [
     Table {
         name: "labels",
         key: &["account_id", "id"],
-        columns: &[("account_id", Integer), ("id", Integer), ("title", Text)],
+        columns: &[
+            ("account_id", Integer),
+            ("id", Integer),
+            ("title", Text),
+            ("color", Text),
+            ("description", Text),
+            ("show_on_sidebar", Boolean),
+        ],
         trace: Trace::Events,
     },
     Table {

@@ -1,8 +1,8 @@
 //! What a store tells a ledger of the rows that its calls need.
 
 use meishi_contacts::{
-    Contact, ContactId, Event, Identity, Inbox, InboxId, Label, Seq, StoredKey, StoredWebhook,
-    WebhookId,
+    Contact, ContactId, Event, Identity, Inbox, InboxId, LabelCard, Seq, StoredKey, StoredWebhook,
+    WebhookId, limits::RELABELLINGS,
 };
 
 use super::{DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
@@ -94,9 +94,16 @@ impl Ledger {
         self.loaded_link_counts.insert(inbox, count);
     }
 
-    /// Notes a label's number.
-    pub(crate) fn load_label(&mut self, label: Label, id: i64) {
-        self.labels.load(label, id);
+    /// Notes a label.
+    pub(crate) fn load_label(&mut self, label: LabelCard) {
+        self.titles.load(label.title.clone(), label.id);
+        self.labels.load(label.id, label);
+    }
+
+    /// Notes the events that renamed or deleted labels, of which one more is asked for than there
+    /// may be.
+    pub(crate) fn load_relabelled(&mut self, events: Vec<Event>) {
+        self.relabelled = Some(events).filter(|events| events.len() <= RELABELLINGS);
     }
 
     /// Notes a key.

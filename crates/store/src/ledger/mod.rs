@@ -26,8 +26,8 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
-    SourceId, StoredKey, StoredWebhook, WebhookId,
+    AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label,
+    LabelCard, LabelId, Seq, SourceId, StoredKey, StoredWebhook, WebhookId,
     limits::{BATCH_CHANGES, OUTCOME_BYTES},
 };
 
@@ -113,7 +113,12 @@ pub(crate) struct Ledger {
     inboxes: Rows<InboxId, Inbox>,
     /// Channels whose links all go, those that were not loaded too.
     emptied_inboxes: Rows<InboxId, ()>,
-    labels: Rows<Label, i64>,
+    labels: Rows<LabelId, LabelCard>,
+    /// Which label has a title.
+    titles: Rows<Label, LabelId>,
+    /// Events that renamed or deleted labels, from the first one on that a change wants to know of;
+    /// nothing where they are too many.
+    relabelled: Option<Vec<Event>>,
     keys: Rows<KeyId, StoredKey>,
     outcomes: Rows<OutcomeKey, KeptOutcome>,
     webhooks: Rows<WebhookId, StoredWebhook>,
@@ -191,6 +196,8 @@ impl Ledger {
             inboxes: Rows::default(),
             emptied_inboxes: Rows::default(),
             labels: Rows::default(),
+            titles: Rows::default(),
+            relabelled: Some(Vec::new()),
             keys: Rows::default(),
             deleted_contacts: Rows::default(),
             outcomes: Rows::default(),
@@ -285,6 +292,7 @@ impl Ledger {
         self.inboxes.accept();
         self.emptied_inboxes.accept();
         self.labels.accept();
+        self.titles.accept();
         self.keys.accept();
         self.outcomes.accept();
         self.deleted_contacts.accept();
@@ -303,6 +311,7 @@ impl Ledger {
         self.inboxes.undo();
         self.emptied_inboxes.undo();
         self.labels.undo();
+        self.titles.undo();
         self.keys.undo();
         self.outcomes.undo();
         self.deleted_contacts.undo();
@@ -330,6 +339,9 @@ fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeErr
         Change::EraseContact { id } => erasure::erase(step, *id),
         Change::DeleteContact { id } => contacts::delete(step, *id),
         Change::SetLabels { id, labels } => labels::set(step, *id, labels),
+        Change::CreateLabel(new) => labels::create(step, new),
+        Change::UpdateLabel { id, patch } => labels::update(step, *id, patch),
+        Change::DeleteLabel { id } => labels::delete(step, *id),
         Change::CreateInbox(new) => inboxes::create(step, new),
         Change::UpdateInbox { id, patch } => inboxes::update(step, *id, patch),
         Change::DeleteInbox { id, force } => inboxes::delete(step, *id, *force),

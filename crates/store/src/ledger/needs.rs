@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use meishi_contacts::{
     Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity, IdentityKind, InboxId,
-    KeyId, Label, Seq, SourceId, WebhookId,
+    KeyId, Label, LabelId, Seq, SourceId, WebhookId,
 };
 
-use super::{Call, Ledger, LinkKey, OutcomeKey};
+use super::{Call, Ledger, LinkKey, OutcomeKey, labels};
 use crate::{Change, Context, Redelivery};
 
 /// Rows of an account that are to be loaded before the calls are run.
@@ -25,8 +25,12 @@ pub(crate) struct Needs {
     pub(crate) inbox_count: bool,
     /// Channels whose links are to be counted.
     pub(crate) link_counts: BTreeSet<InboxId>,
-    /// Labels, with their numbers.
+    /// Labels by title.
     pub(crate) labels: BTreeSet<Label>,
+    /// Labels by number.
+    pub(crate) label_ids: BTreeSet<LabelId>,
+    /// From which event on those are needed that renamed or deleted labels.
+    pub(crate) relabelled_after: Option<Seq>,
     /// Keys.
     pub(crate) keys: BTreeSet<KeyId>,
     /// How many keys there are.
@@ -74,10 +78,10 @@ impl Needs {
                 Change::RevertContact { id, seq, .. } => {
                     let event = ledger.past.get(seq).map(|event| &event.body);
                     match event.filter(|body| body.contact() == Some(*id)) {
-                        Some(EventBody::ContactDeleted(card)) => needs.add_card(card),
+                        Some(EventBody::ContactDeleted(card)) => needs.add_card(card, *seq, ledger),
                         Some(EventBody::ContactUpdated { changes, .. }) => {
                             for change in changes {
-                                needs.add_before(change);
+                                needs.add_before(change, *seq, ledger);
                             }
                         }
                         Some(_) => {}
@@ -101,24 +105,27 @@ impl Needs {
         *self == Self::default()
     }
 
-    fn add_card(&mut self, card: &Card) {
+    fn add_card(&mut self, card: &Card, seq: Seq, ledger: &Ledger) {
         self.identities.extend(card.contact.identities());
-        self.labels.extend(card.contact.labels.iter().cloned());
+        self.add_titles(&card.contact.labels, seq, ledger);
         for link in &card.contact_inboxes {
             self.inboxes.insert(link.inbox_id);
             self.links.insert((link.inbox_id, link.source_id.clone()));
         }
     }
 
-    fn add_before(&mut self, change: &FieldChange) {
+    /// Labels by their titles after an event, under those that they have now.
+    fn add_titles(&mut self, titles: &[Label], seq: Seq, ledger: &Ledger) {
+        self.labels.extend(labels::since(ledger, seq, titles).unwrap_or_default());
+    }
+
+    fn add_before(&mut self, change: &FieldChange, seq: Seq, ledger: &Ledger) {
         let kind = match change.field {
             Field::Email => Some(IdentityKind::Email),
             Field::Identifier => Some(IdentityKind::Identifier),
             Field::PhoneNumber => Some(IdentityKind::PhoneNumber),
             Field::Labels => {
-                let titles = change.before.as_ref().and_then(|before| before.as_array());
-                let titles = titles.into_iter().flatten().filter_map(|title| title.as_str());
-                self.labels.extend(titles.map(|title| Label::from_stored(title.to_owned())));
+                self.add_titles(&labels::told(change.before.as_ref()), seq, ledger);
                 None
             }
             _ => None,
@@ -150,6 +157,8 @@ impl Needs {
                 self.contacts.insert(*id);
                 self.deleted_contacts.insert(*id);
                 self.events.insert(*seq);
+                let first = self.relabelled_after.map_or(*seq, |first| first.min(*seq));
+                self.relabelled_after = Some(first);
             }
             Change::EraseContact { id } => {
                 self.contacts.insert(*id);
@@ -159,6 +168,16 @@ impl Needs {
             Change::SetLabels { id, labels } => {
                 self.contacts.insert(*id);
                 self.labels.extend(labels.iter().cloned());
+            }
+            Change::CreateLabel(new) => {
+                self.labels.insert(new.title.clone());
+            }
+            Change::UpdateLabel { id, patch } => {
+                self.label_ids.insert(*id);
+                self.labels.extend(patch.title.clone());
+            }
+            Change::DeleteLabel { id } => {
+                self.label_ids.insert(*id);
             }
             Change::CreateInbox(new) => {
                 self.inboxes.extend(new.id);

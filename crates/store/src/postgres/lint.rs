@@ -5,8 +5,8 @@ use meishi_test_postgres::{Cluster, Database};
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    accounts, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys, lanes, load,
-    migrations, retention, save, session, statement::Statement, webhooks,
+    accounts, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys, labels,
+    lanes, load, migrations, retention, save, session, statement::Statement, webhooks,
 };
 
 /// Tables without an account: reference tables on Citus.
@@ -32,6 +32,7 @@ fn all_statements() -> Vec<(&'static str, Statement)> {
         gone::STATEMENTS,
         inboxes::STATEMENTS,
         keys::STATEMENTS,
+        labels::STATEMENTS,
         lanes::STATEMENTS,
         load::STATEMENTS,
         retention::STATEMENTS,

@@ -8,7 +8,7 @@ use meishi_contacts::{AccountId, ContactId, InboxId, KeyId, Label, SourceId, Uni
 use super::{
     contacts, deliveries,
     error::Error,
-    events, inboxes, keys,
+    events, inboxes, keys, labels,
     row::{self, column},
     session::Session,
     statement::statements,
@@ -27,10 +27,6 @@ statements! {
     COUNT_INBOXES(INT8) = "SELECT count(*) FROM inboxes WHERE account_id = $1";
     COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
-    LABELS(INT8, TEXT_ARRAY) = "SELECT wanted.title, label.id
-         FROM unnest($2::text[]) AS wanted (title)
-         CROSS JOIN LATERAL (
-           SELECT id FROM labels WHERE account_id = $1 AND title = wanted.title OFFSET 0) AS label";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
     COUNT_WEBHOOKS(INT8) = "SELECT count(*) FROM webhooks
          WHERE account_id = $1 AND state <> 'deleted'";
@@ -58,7 +54,7 @@ pub(super) async fn rows(
         reader.holders(needs),
         reader.inboxes(&needs.inboxes),
         reader.link_counts(&needs.link_counts),
-        reader.labels(&needs.labels),
+        reader.labels(needs),
         reader.keys(needs),
         reader.counts(needs),
         reader.outcomes(needs),
@@ -148,17 +144,23 @@ impl Reader<'_> {
         }))
     }
 
-    async fn labels(&self, labels: &BTreeSet<Label>) -> Result<Note, Error> {
-        let titles: Vec<&str> = labels.iter().map(Label::as_str).collect();
-        let mut found = Vec::new();
-        if !titles.is_empty() {
-            for row in self.session.query(LABELS, &[&self.account.0, &titles]).await? {
-                found.push((Label::from_stored(column(&row, 0)?), column(&row, 1)?));
-            }
-        }
+    /// Labels, and what happened to them.
+    async fn labels(&self, needs: &Needs) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let titles: Vec<&str> = needs.labels.iter().map(Label::as_str).collect();
+        let ids: Vec<i64> = needs.label_ids.iter().map(|id| id.0).collect();
+        let (by_title, by_id) = try_join!(
+            labels::titled(session, account, &titles),
+            labels::some(session, account, &ids)
+        )?;
+        let relabelled = match needs.relabelled_after {
+            Some(after) => Some(events::relabelled(session, account, after).await?),
+            None => None,
+        };
         Ok(Box::new(|ledger| {
-            for (label, id) in found {
-                ledger.load_label(label, id);
+            by_title.into_iter().chain(by_id).for_each(|label| ledger.load_label(label));
+            if let Some(events) = relabelled {
+                ledger.load_relabelled(events);
             }
         }))
     }

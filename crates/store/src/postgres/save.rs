@@ -57,8 +57,15 @@ statements! {
     INSERT_LINKS(INT8, INT8_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
         "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::bigint[])";
-    INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY) = "INSERT INTO labels (account_id, id, title)
-         SELECT $1, * FROM unnest($2::bigint[], $3::text[])";
+    // No label can be of such a title: theirs are in lower case.
+    RELEASE_TITLE(INT8, INT8) = "UPDATE labels SET title = 'LABEL ' || id
+         WHERE account_id = $1 AND id = $2";
+    UPDATE_LABEL(INT8, INT8, TEXT, TEXT, TEXT, BOOL) = "UPDATE labels SET title = $3, color = $4,
+           description = $5, show_on_sidebar = $6
+         WHERE account_id = $1 AND id = $2";
+    INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY) =
+        "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
+         SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[])";
     INSERT_CONTACT_LABELS(INT8, INT8_ARRAY, INT8_ARRAY) =
         "INSERT INTO contact_labels (account_id, contact_id, label_id)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])";
@@ -142,16 +149,11 @@ pub(super) async fn rows(
         let holders: Vec<_> = new.iter().map(|(_, holder)| holder.0).collect();
         batch.send(INSERT_LINKS, Expect::Rows(new.len()), (inboxes, sources, holders));
     }
-    if !writes.new_labels.is_empty() {
-        let new = &writes.new_labels;
-        let ids: Vec<_> = new.iter().map(|(_, id)| *id).collect();
-        let titles: Vec<_> = new.iter().map(|(label, _)| label.as_str()).collect();
-        batch.send(INSERT_LABELS, Expect::Rows(new.len()), (ids, titles));
-    }
+    batch.labels(writes);
     if !writes.new_contact_labels.is_empty() {
         let new = &writes.new_contact_labels;
         let contacts: Vec<_> = new.iter().map(|(contact, _)| contact.0).collect();
-        let labels: Vec<_> = new.iter().map(|(_, label)| *label).collect();
+        let labels: Vec<_> = new.iter().map(|(_, label)| label.0).collect();
         batch.send(INSERT_CONTACT_LABELS, Expect::Rows(new.len()), (contacts, labels));
     }
     batch.new_keys(&writes.new_keys);
@@ -213,6 +215,27 @@ impl<'a> Batch<'a> {
             let channel_type = inbox.channel_type.as_str();
             let columns = (inbox.id.0, inbox.name.as_str(), channel_type, inbox.created_at.0);
             self.send(statement, Expect::Rows(1), columns);
+        }
+    }
+
+    fn labels(&mut self, writes: &'a Writes) {
+        for label in &writes.changed_labels {
+            self.send(RELEASE_TITLE, Expect::Rows(1), (label.id.0,));
+        }
+        for label in &writes.changed_labels {
+            let (title, show) = (label.title.as_str(), label.show_on_sidebar);
+            let columns = (label.id.0, title, label.color.as_str(), &label.description, show);
+            self.send(UPDATE_LABEL, Expect::Rows(1), columns);
+        }
+        let new = &writes.new_labels;
+        if !new.is_empty() {
+            let ids: Vec<_> = new.iter().map(|label| label.id.0).collect();
+            let titles: Vec<_> = new.iter().map(|label| label.title.as_str()).collect();
+            let colors: Vec<_> = new.iter().map(|label| label.color.as_str()).collect();
+            let descriptions: Vec<_> = new.iter().map(|label| &label.description).collect();
+            let shown: Vec<_> = new.iter().map(|label| label.show_on_sidebar).collect();
+            let columns = (ids, titles, colors, descriptions, shown);
+            self.send(INSERT_LABELS, Expect::Rows(new.len()), columns);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, deliveries, events, inboxes, keys, row, webhooks};
+use super::{contacts, deliveries, events, inboxes, keys, labels, row, webhooks};
 use crate::{
     Include,
     ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
@@ -16,7 +16,6 @@ statements! {
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
     COUNT_INBOXES = "SELECT count(*) FROM inboxes WHERE account_id = ?1";
     COUNT_LINKS = "SELECT count(*) FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
-    LABEL = "SELECT id FROM labels WHERE account_id = ?1 AND title = ?2";
     COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE account_id = ?1";
     COUNT_WEBHOOKS = "SELECT count(*) FROM webhooks WHERE account_id = ?1 AND state <> 'deleted'";
     OUTCOMES_OF = "SELECT api_key_id, route, key FROM idempotency_contacts
@@ -82,14 +81,18 @@ pub(super) fn rows(
     for inbox in &needs.link_counts {
         ledger.load_link_count(*inbox, number(COUNT_LINKS, &[account.0, inbox.0])?);
     }
-    for label in &needs.labels {
-        let id = connection
-            .prepare_cached(LABEL)?
-            .query_row(params![account.0, label.as_str()], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = id {
-            ledger.load_label(label.clone(), id);
+    for title in &needs.labels {
+        if let Some(label) = labels::titled(connection, account, title)? {
+            ledger.load_label(label);
         }
+    }
+    for id in &needs.label_ids {
+        if let Some(label) = labels::get(connection, account, *id)? {
+            ledger.load_label(label);
+        }
+    }
+    if let Some(after) = needs.relabelled_after {
+        ledger.load_relabelled(events::relabelled(connection, account, after)?);
     }
     for id in &needs.keys {
         if let Some(key) = keys::get(connection, account, *id)? {

@@ -25,6 +25,7 @@ mod events;
 mod examine;
 mod inboxes;
 mod keys;
+mod labels;
 mod load;
 mod long_reads;
 pub(crate) mod migrations;
@@ -46,8 +47,8 @@ use std::{
 
 use async_trait::async_trait;
 use meishi_contacts::{
-    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, LabelCard, LabelId,
+    SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
 };
 use rusqlite::Connection;
 
@@ -258,6 +259,22 @@ impl Store for SqliteStore {
                 .map(|identity| contacts::owner(connection, account, identity))
                 .collect()
         })
+    }
+
+    async fn labels(&self, account: AccountId) -> Result<Vec<LabelCard>, StoreError> {
+        self.readers.read(|connection| labels::list(connection, account))
+    }
+
+    async fn label(
+        &self,
+        account: AccountId,
+        id: LabelId,
+    ) -> Result<Option<LabelCard>, StoreError> {
+        self.readers.read_one(|connection| labels::get(connection, account, id))
+    }
+
+    async fn relabelled(&self, account: AccountId, after: Seq) -> Result<Vec<Event>, StoreError> {
+        self.readers.read(|connection| events::relabelled(connection, account, after))
     }
 
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {
@@ -473,6 +490,7 @@ mod tests {
             events::STATEMENTS,
             inboxes::STATEMENTS,
             keys::STATEMENTS,
+            labels::STATEMENTS,
             load::STATEMENTS,
             retention::STATEMENTS,
             save::STATEMENTS,

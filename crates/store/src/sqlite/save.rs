@@ -1,6 +1,8 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
-use meishi_contacts::{AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{
+    AccountId, Email, EventBody, Identifier, Inbox, LabelCard, Phone, StoredKey,
+};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::row::to_json;
@@ -10,6 +12,8 @@ use crate::ledger::{
 
 statements! {
     EMPTY_INBOX = "DELETE FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
+    UNLABEL = "DELETE FROM contact_labels WHERE account_id = ?1 AND label_id = ?2";
+    DELETE_LABEL = "DELETE FROM labels WHERE account_id = ?1 AND id = ?2";
     DELETE_CONTACT_LABELS = "DELETE FROM contact_labels WHERE account_id = ?1 AND contact_id = ?2";
     DELETE_LINK = "DELETE FROM contact_inboxes
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
@@ -34,7 +38,13 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, 1)";
     INSERT_LINK = "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          VALUES (?1, ?2, ?3, ?4)";
-    INSERT_LABEL = "INSERT INTO labels (account_id, id, title) VALUES (?1, ?2, ?3)";
+    // No label can be of such a title: theirs are in lower case.
+    RELEASE_TITLE = "UPDATE labels SET title = 'LABEL ' || id WHERE account_id = ?1 AND id = ?2";
+    UPDATE_LABEL = "UPDATE labels SET title = ?3, color = ?4, description = ?5,
+           show_on_sidebar = ?6
+         WHERE account_id = ?1 AND id = ?2";
+    INSERT_LABEL = "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     INSERT_CONTACT_LABEL = "INSERT INTO contact_labels (account_id, contact_id, label_id)
          VALUES (?1, ?2, ?3)";
     INSERT_KEY = "INSERT INTO api_keys (account_id, id, api_key, secret_hash, name, role,
@@ -97,6 +107,8 @@ pub(super) fn rows(
 ) -> rusqlite::Result<()> {
     let to = Target { connection, account: account.0 };
     to.each(EMPTY_INBOX, &writes.emptied_inboxes, |id| (to.account, id.0))?;
+    to.each(UNLABEL, &writes.gone_labels, |id| (to.account, id.0))?;
+    to.each(DELETE_LABEL, &writes.gone_labels, |id| (to.account, id.0))?;
     to.each(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id| (to.account, id.0))?;
     to.each(DELETE_LINK, &writes.gone_links, |(inbox, source)| {
         (to.account, inbox.0, source.as_str())
@@ -128,9 +140,11 @@ pub(super) fn rows(
     to.each(INSERT_LINK, &writes.new_links, |((inbox, source), holder)| {
         (to.account, inbox.0, source.as_str(), holder.0)
     })?;
-    to.each(INSERT_LABEL, &writes.new_labels, |(title, id)| (to.account, id, title.as_str()))?;
+    to.each(RELEASE_TITLE, &writes.changed_labels, |label| (to.account, label.id.0))?;
+    to.labels(UPDATE_LABEL, &writes.changed_labels)?;
+    to.labels(INSERT_LABEL, &writes.new_labels)?;
     to.each(INSERT_CONTACT_LABEL, &writes.new_contact_labels, |(contact, label)| {
-        (to.account, contact.0, label)
+        (to.account, contact.0, label.0)
     })?;
     to.keys(&writes.new_keys)?;
     to.each(UPDATE_KEY, &writes.changed_keys, |stored| {
@@ -208,6 +222,13 @@ impl Target<'_> {
         self.each(statement, inboxes, |inbox| {
             let channel_type = inbox.channel_type.as_str();
             (self.account, inbox.id.0, &inbox.name, channel_type, inbox.created_at.0)
+        })
+    }
+
+    fn labels(&self, statement: &str, labels: &[LabelCard]) -> rusqlite::Result<()> {
+        self.each(statement, labels, |label| {
+            let (title, show) = (label.title.as_str(), label.show_on_sidebar);
+            (self.account, label.id.0, title, &label.color, &label.description, show)
         })
     }
 

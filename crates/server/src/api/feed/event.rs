@@ -1,8 +1,8 @@
 //! An event as the feed shows it.
 
 use meishi_contacts::{
-    Actor, Card, Contact, Event, EventBody, Field, FieldChange, Inbox, Label, UnixMillis, Webhook,
-    event::KeyCard,
+    Actor, Card, Contact, Event, EventBody, Field, FieldChange, Inbox, Label, LabelCard,
+    UnixMillis, Webhook, event::KeyCard,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct EventView<'a> {
     seq: i64,
     /// What happened: `contact.created`, `contact.updated`, `contact.deleted`, `contact.restored`,
     /// `contact.erased`, `tombstone` (what is left of an event of an erased contact),
-    /// `label.created`, `inbox.created`, `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`,
+    /// `label.created`, `label.updated`, `label.deleted`, `inbox.created`, `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`,
     /// `account.created`. There will be others: pass over those that you do not know.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "contact.updated")]
@@ -60,10 +60,16 @@ pub struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "Acme")]
     name: Option<&'a str>,
-    /// The label that came into being.
+    /// The label that the event is about: its title, after the event or when it was deleted. Where
+    /// its title changed or it was deleted, so did the labels of all contacts that bore it, which
+    /// have no events of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "vip")]
     label: Option<&'a str>,
+    /// That label's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false, example = 3)]
+    label_id: Option<i64>,
     /// The channel that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false, example = 407)]
@@ -272,7 +278,9 @@ fn is_for_administrators(body: &EventBody) -> bool {
         | EventBody::ContactRestored(_)
         | EventBody::ContactErased { .. }
         | EventBody::Tombstone { .. }
-        | EventBody::LabelCreated { .. }
+        | EventBody::LabelCreated(_)
+        | EventBody::LabelUpdated { .. }
+        | EventBody::LabelDeleted(_)
         | EventBody::InboxCreated(_)
         | EventBody::InboxUpdated { .. }
         | EventBody::InboxDeleted { .. } => false,
@@ -311,7 +319,14 @@ impl<'a> EventView<'a> {
             EventBody::ContactErased { .. } | EventBody::Tombstone { .. } => {
                 Self { contact_id, ..self }
             }
-            EventBody::LabelCreated { title } => Self { label: Some(title.as_str()), ..self },
+            EventBody::LabelCreated(LabelCard { title, .. })
+            | EventBody::LabelDeleted(LabelCard { title, .. }) => {
+                Self { label: Some(title.as_str()), label_id: body.subject(), ..self }
+            }
+            EventBody::LabelUpdated { title, changes, .. } => {
+                let label_id = body.subject();
+                Self { label: Some(title.as_str()), label_id, ..self.with_changes(changes) }
+            }
             EventBody::InboxCreated(inbox) => self.with_inbox(inbox),
             EventBody::InboxUpdated { id, changes } => {
                 Self { inbox_id: Some(id.0), ..self.with_changes(changes) }

@@ -124,19 +124,5 @@ fn named<T>(
 
 /// Whether mere activity counts.
 pub(super) fn include_activity(body: &Fields, faults: &mut Vec<Fault>) -> Option<bool> {
-    boolean(body, "include_activity", faults)
-}
-
-/// A switch, which a form sends as a text.
-pub(super) fn boolean(body: &Fields, name: &str, faults: &mut Vec<Fault>) -> Option<bool> {
-    match body.members.get(name)? {
-        Value::Null => None,
-        Value::Bool(switch) => Some(*switch),
-        Value::String(text) if matches!(text.as_str(), "true" | "1") => Some(true),
-        Value::String(text) if matches!(text.as_str(), "false" | "0") => Some(false),
-        _ => {
-            faults.push(Fault::invalid(name, "must be true or false"));
-            None
-        }
-    }
+    crate::api::boolean(body, "include_activity", faults)
 }

@@ -365,6 +365,9 @@ impl Known {
             | Change::Redeliver { id, .. } => *id = WebhookId(beyond(id.0, self.webhook)),
             Change::CreateContact(_)
             | Change::UpsertContact { .. }
+            | Change::CreateLabel(_)
+            | Change::UpdateLabel { .. }
+            | Change::DeleteLabel { .. }
             | Change::CreateInbox(_)
             | Change::CreateKey(_)
             | Change::CreateWebhook(_) => {}

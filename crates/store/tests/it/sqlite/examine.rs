@@ -125,7 +125,6 @@ async fn what_a_destroyed_page_leaves_unchecked_is_told() {
     let findings = store.examine(NOON).await.unwrap();
     let wrong = findings.iter().filter(|finding| finding.severity == Severity::Wrong);
     let wrong: Vec<&str> = wrong.map(|finding| finding.check.as_str()).collect();
-    let unread =
-        ["last_event", "first_event", "events_dense", "histories", "history_chains", "clock"];
-    assert_eq!(wrong, [&["file"], unread.as_slice()].concat());
+    // The others read the events' numbers alone, which their key holds too.
+    assert_eq!(wrong, ["file", "histories", "history_chains", "clock"]);
 }
