@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{schemathesis, setup, shell};
+use crate::{bench, schemathesis, setup, shell};
 
 /// One check.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", what: "the lints hold", run: clippy },
     Step { name: "deny", what: "dependencies, licences and sources are allowed", run: deny },
     Step { name: "test", what: "the tests pass", run: unit_tests },
+    Step { name: "bench", what: "the bench works", run: try_bench },
     Step { name: "schemathesis", what: "the server keeps to its OpenAPI", run: fuzz },
 ];
 
@@ -82,6 +83,11 @@ fn deny() -> Result<()> {
 
 fn unit_tests() -> Result<()> {
     shell::run(&mut shell::cargo(&["test", "--workspace", "--locked"]))
+}
+
+/// Judges no times: the build is not even optimised.
+fn try_bench() -> Result<()> {
+    bench::run(&["--quick".to_owned(), "--unoptimised".to_owned()])
 }
 
 fn fuzz() -> Result<()> {

@@ -81,8 +81,16 @@ const WHOLE: [&str; 15] = [
 ];
 
 /// Statements that find rows by their keys and then ask more of them.
-const CONDITIONAL: [&str; 7] =
-    ["ADVANCE", "GIVE_BACK", "HOLDS", "OF_EVENTS", "REVIVED", "STOP", "TAKE"];
+const CONDITIONAL: [&str; 8] = [
+    "ADVANCE",
+    "COUNT_OF_CONTACT",
+    "ERASE_DELIVERIES",
+    "GIVE_BACK",
+    "HOLDS",
+    "REVIVED",
+    "STOP",
+    "TAKE",
+];
 
 #[tokio::test]
 async fn every_statement_is_planned_by_key_though_the_tables_are_empty() {

@@ -36,7 +36,7 @@ pub(super) struct Writer {
 }
 
 enum Message {
-    Changes(Changes),
+    Changes(Box<Changes>),
     Call(Box<dyn Call>),
     Alone(Alone),
 }
@@ -127,7 +127,7 @@ impl Writer {
         let room = room.map_err(|_| StoreError::Busy)?;
         let (reply, answer) = oneshot::channel();
         let changes = Changes { call, answer: Err(not_run()), reply, _room: room };
-        self.queue(Message::Changes(changes))?;
+        self.queue(Message::Changes(Box::new(changes)))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
@@ -236,7 +236,7 @@ impl Group {
                 Message::Changes(waiting) if waiting.reply.is_closed() => {}
                 Message::Changes(waiting) => {
                     changes += waiting.call.changes.len();
-                    group.changes.entry(waiting.call.cx.account).or_default().push(waiting);
+                    group.changes.entry(waiting.call.cx.account).or_default().push(*waiting);
                 }
             }
             calls += 1;

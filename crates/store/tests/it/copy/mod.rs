@@ -87,8 +87,11 @@ impl File {
         let mut tables = connection.prepare(sql).unwrap();
         let tables = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
         let read = |table: String| {
-            let mut rows = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
-            let columns = rows.column_count();
+            let columns = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = columns.column_count();
+            let order: Vec<String> = (1..=columns).map(|n| n.to_string()).collect();
+            let sql = format!("SELECT * FROM {table} ORDER BY {}", order.join(", "));
+            let mut rows = connection.prepare(&sql).unwrap();
             let rows = rows.query_map([], |row| (0..columns).map(|n| row.get(n)).collect());
             let rows = rows.unwrap().map(Result::unwrap).collect();
             (table, rows)
