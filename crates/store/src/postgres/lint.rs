@@ -258,7 +258,7 @@ async fn there_are_no_triggers_sequences_or_defaults_that_the_database_makes_up(
         (
             "a default that is no constant",
             "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
-             WHERE pg_get_expr(adbin, adrelid) !~ '^[''(0-9]'",
+             WHERE pg_get_expr(adbin, adrelid) !~ '^([''(0-9]|true$|false$)'",
         ),
     ] {
         let found: Vec<String> =

@@ -45,13 +45,13 @@ pub(crate) async fn a_label_is_made_and_changed(store: Arc<dyn Store>) {
 
     let before = acme.last_seq().await;
     let patch = LabelPatch { description: Patch::Clear, ..LabelPatch::default() };
-    let changed = LabelCard { description: None, ..made.clone() };
+    let after = LabelCard { description: None, ..made.clone() };
     // The second one changes nothing, and no event tells of it.
     for _ in 0..2 {
         let change = Change::UpdateLabel { id: made.id, patch: patch.clone() };
-        assert_eq!(acme.change(change).await, Ok(Outcome::LabelUpdated(changed.clone())));
+        assert_eq!(acme.change(change).await, Ok(Outcome::LabelUpdated(after.clone())));
     }
-    assert_eq!(acme.label("vip").await, changed);
+    assert_eq!(acme.label("vip").await, after);
     let events = acme.events_after(before).await;
     let changes = vec![FieldChange::of(Field::Description, "very", json!(null))];
     let body = EventBody::LabelUpdated { id: made.id, title: made.title, changes };

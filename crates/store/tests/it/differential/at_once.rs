@@ -46,7 +46,7 @@ impl Asked {
         let changed = |outcome: &Outcome| {
             use Outcome::{
                 ContactReverted, ContactUpdated, ContactUpserted, InboxUpdated, KeyUpdated,
-                LabelsSet, Redelivering, WebhookUpdated,
+                LabelUpdated, LabelsSet, Redelivering, WebhookUpdated,
             };
             match outcome {
                 ContactUpdated(_)
@@ -55,6 +55,7 @@ impl Asked {
                 | KeyUpdated(_)
                 | LabelsSet { .. }
                 | WebhookUpdated(_)
+                | LabelUpdated(_)
                 | Redelivering { .. } => false,
                 ContactUpserted(upserted) => upserted.matched_by.is_none(),
                 Outcome::ContactErased(receipt) => receipt.contact,
