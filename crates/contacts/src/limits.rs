@@ -134,6 +134,9 @@ pub const FILTER_KEY_CHARS: usize = 255;
 pub const CHECKED_ROWS: usize = 50_000;
 /// Time for that: 503 `busy`.
 pub const CHECK_TIME: Duration = Duration::from_secs(10);
+/// Time that a query waits for the account's index to be loaded or to catch up: 503 `busy`. The work
+/// goes on for whoever asks next.
+pub const INDEX_WAIT: Duration = Duration::from_secs(10);
 /// Days that a relative date of a filter may lie before or after today, a century: 422 `invalid`.
 pub const RELATIVE_DAYS: i64 = 36_525;
 
@@ -165,7 +168,7 @@ pub const HEADER_BYTES: usize = 32 * 1024;
 /// Headers: 431 `headers_too_large`.
 pub const HEADERS: usize = 100;
 /// Headers that the HTTP parser reads, above the limit for the same reason as the next one.
-pub const PARSED_HEADERS: usize = 128;
+pub const PARSED_HEADERS: usize = 512;
 /// Bytes that the HTTP parser buffers for request line and headers, above both limits, so that a
 /// request somewhat beyond them still gets an answer with a body.
 pub const HEAD_BUFFER_BYTES: usize = 128 * 1024;

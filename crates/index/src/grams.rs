@@ -107,6 +107,15 @@ impl Grams {
         }
     }
 
+    /// How many [`Grams::find`] may come to look at, at most; `None` for everybody.
+    pub(crate) fn most(&self, text: &str) -> Option<usize> {
+        let size = |gram: &Gram| {
+            let set = self.places.get(gram).and_then(|place| self.sets.get(*place as usize));
+            set.map_or(0, Postings::estimate)
+        };
+        grams_of(text).iter().map(size).min()
+    }
+
     /// Who may have a text.
     pub(crate) fn find(&self, text: &str) -> Found {
         let grams = grams_of(text);

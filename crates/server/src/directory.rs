@@ -12,16 +12,19 @@ use std::{
 
 use futures::StreamExt;
 use meishi_contacts::{
-    AccountId, ContactId, Label, Place, Query, Seq, Slice,
-    limits::{CHECK_TIME, CHECKED_ROWS, READ_ROWS},
+    AccountId, ContactId, Label, Place, Query, Seq, Slice, TextQuery,
+    limits::{CHECK_TIME, CHECKED_ROWS, INDEX_WAIT, READ_ROWS},
 };
 use meishi_index::{Answer, Index};
 use meishi_store::{ContactRecord, Include, Store, StoreError};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
 
-/// From this many contacts on, a query runs on a thread of its own, since it may take
-/// milliseconds.
+/// From this many contacts on, a query that is not brief runs on a thread of its own, since it may
+/// take milliseconds.
 const LONG_QUERY_CONTACTS: usize = 20_000;
+
+/// Events that are always followed, however few contacts there are.
+const FOLLOWED_EVENTS: usize = 10_000;
 
 /// The loaded indexes.
 pub struct Directory {
@@ -113,19 +116,42 @@ impl Directory {
         }
     }
 
-    /// What the current index says. It is not held any longer than that takes.
+    /// Names near to a text that nothing matches.
+    pub async fn did_you_mean(
+        &self,
+        account: AccountId,
+        text: &TextQuery,
+    ) -> Result<Vec<String>, StoreError> {
+        let text = text.clone();
+        self.ask(account, |_| false, move |index| index.did_you_mean(&text)).await
+    }
+
+    /// What the current index says of a query.
     async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, StoreError> {
+        let asked = query.clone();
+        let is_brief = move |index: &Index| index.is_brief(&asked);
+        self.ask(account, is_brief, move |index| index.query(&query)).await
+    }
+
+    /// Asks the current index, on a thread of its own where that may take long. It is not held any
+    /// longer than that takes.
+    async fn ask<T: Send + 'static>(
+        &self,
+        account: AccountId,
+        is_brief: impl Fn(&Index) -> bool,
+        question: impl FnOnce(&Index) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
         let index = self.current(account).await?;
-        let contacts = index.as_ref().map_or(0, Index::len);
-        if contacts <= LONG_QUERY_CONTACTS {
-            return Ok(answer(index.as_ref(), &query));
+        let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || is_brief(index);
+        if index.as_ref().is_none_or(is_brief) {
+            return Ok(ask(index.as_ref(), question));
         }
         drop(index);
         // Never closed, so that waiting cannot fail.
         let turn = Arc::clone(&self.long_queries).acquire_owned().await;
         let index = self.current(account).await?;
         tokio::task::spawn_blocking(move || {
-            let answer = answer(index.as_ref(), &query);
+            let answer = ask(index.as_ref(), question);
             drop(turn);
             answer
         })
@@ -172,6 +198,17 @@ impl Directory {
     ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
         let counts = self.store.counts(account).await?;
         let head = counts.map(|counts| counts.last_seq).unwrap_or_default();
+        // Who waits no longer leaves the work to those who still do.
+        let current = tokio::time::timeout(INDEX_WAIT, self.caught_up(account, head));
+        current.await.unwrap_or(Err(StoreError::Busy))
+    }
+
+    /// The account's index, with every event up to `head` applied.
+    async fn caught_up(
+        &self,
+        account: AccountId,
+        head: Seq,
+    ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
         let slot = Arc::clone(self.accounts().entry(account).or_default());
         let has_applied = |index: &Option<Index>| index.as_ref().is_some_and(|i| i.seq() >= head);
 
@@ -231,7 +268,7 @@ async fn catch_up(
     head: Seq,
 ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
     // Taken out while it is at work: a panic must not leave one that was changed by half.
-    if let Some(mut known) = index.take() {
+    if let Some(mut known) = index.take_if(|known| !is_far_behind(known.seq(), known.len(), head)) {
         match follow(&*store, account, &mut known, head).await {
             Ok(true) => *index = Some(known),
             Ok(false) => {}
@@ -241,7 +278,8 @@ async fn catch_up(
             }
         }
     }
-    if index.is_none() {
+    if index.as_ref().is_none_or(|known| known.seq() < head) {
+        *index = None;
         let mut loaded = load(&*store, account).await?;
         // The rows may have come from a replica that lags.
         if !follow(&*store, account, &mut loaded, head).await? {
@@ -251,6 +289,13 @@ async fn catch_up(
         *index = Some(loaded);
     }
     Ok(index.downgrade())
+}
+
+/// Whether so many events are to be applied that the contacts are read sooner: an event costs about
+/// as much as eight contacts of a load.
+fn is_far_behind(seq: Seq, contacts: usize, head: Seq) -> bool {
+    let behind = usize::try_from(head.0 - seq.0).unwrap_or_default();
+    behind > FOLLOWED_EVENTS && behind > contacts / 8
 }
 
 /// Applies the events up to `head`; `false` when the index does not fit them any more.
@@ -295,10 +340,10 @@ async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError
     Ok(index)
 }
 
-fn answer(index: Option<&Index>, query: &Query) -> Answer {
+fn ask<T>(index: Option<&Index>, question: impl FnOnce(&Index) -> T) -> T {
     match index {
-        Some(index) => index.query(query),
-        None => Answer::Exact { ids: Vec::new(), total: 0, next: None },
+        Some(index) => question(index),
+        None => question(&Index::new()),
     }
 }
 
@@ -373,6 +418,13 @@ mod tests {
 
     fn ids(page: &Page) -> Vec<i64> {
         page.contacts.iter().map(|record| record.contact.id.0).collect()
+    }
+
+    #[test]
+    fn an_index_is_loaded_anew_where_that_is_sooner() {
+        let is_far = |contacts, head| is_far_behind(Seq(1_000), contacts, Seq(head));
+        assert!(!is_far(0, 11_000) && is_far(0, 11_001));
+        assert!(!is_far(1_000_000, 126_000) && is_far(1_000_000, 126_001));
     }
 
     #[tokio::test]

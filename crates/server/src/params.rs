@@ -43,6 +43,11 @@ impl Params {
         self.get(name).is_none_or(|value| matches!(value, "" | "true" | "1"))
     }
 
+    /// Whether `include`, a list with commas, names the word.
+    pub fn includes(&self, word: &str) -> bool {
+        self.all("include").flat_map(|list| list.split(',')).any(|listed| listed.trim() == word)
+    }
+
     /// A switch that is off unless it is present as `true` or `1`.
     pub fn is_on(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| matches!(value, "true" | "1"))

@@ -163,3 +163,24 @@ fn names_are_proposed_the_nearest_first() {
         assert!(propose("a b c d e f g h i").is_empty());
     }
 }
+
+#[test]
+fn queries_that_look_at_few_contacts_are_brief() {
+    let mut account = Account::default();
+    for number in 0..3000 {
+        account.create(&named(&format!("Ana Hernández {number}")));
+    }
+    let index = account.with_grams(0);
+    let list = by_default(None, 0, 15);
+    let search = |q: &str| Query { text: TextQuery::parse(q), ..list.clone() };
+    for query in [list.clone(), search("2999"), search("nobody")] {
+        assert!(index.is_brief(&query), "{query:?}");
+    }
+    let by_name = vec![SortKey { field: SortField::Name, descending: false }];
+    let sorted = Query { order: by_name, ..list.clone() };
+    let resolved = Query { resolved: true, ..list.clone() };
+    for query in [sorted, resolved, search("hernandez"), search("an"), near(&search("2999"))] {
+        assert!(!index.is_brief(&query), "{query:?}");
+    }
+    assert!(!account.loaded().is_brief(&search("2999")), "without grams it is a scan");
+}

@@ -243,3 +243,37 @@ async fn a_misspelt_name_is_found_only_when_near_matches_are_asked_for() {
     let answer = anna.get(near("zzzzzzzz")).await.ok();
     assert_eq!(answer.json["meta"], json!({ "count": 0, "current_page": 1 }));
 }
+
+#[tokio::test]
+async fn a_hit_tells_on_which_fields_it_is_one_if_asked() {
+    let (_app, anna) = people().await;
+    let asked = [("q", "jörg"), ("include", "labels,matched_on")];
+    let answer = anna.get(list(&asked)).await.ok();
+    assert_eq!(answer.names(), [JOERG]);
+    assert_eq!(answer.json["payload"][0]["matched_on"], json!(["name"]));
+    let near = [("q", "jögr"), ("fuzzy", "true"), ("include", "matched_on"), ("limit", "1")];
+    let answer = anna.get(list(&near)).await.ok();
+    assert_eq!(answer.json["payload"][0]["matched_on"], json!(["name"]));
+
+    for not_asked in [&[("q", "jörg")][..], &[("include", "matched_on")]] {
+        let answer = anna.get(list(not_asked)).await.ok();
+        assert_eq!(answer.json["payload"][0].get("matched_on"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_fruitless_search_proposes_names_if_asked() {
+    let (_app, anna) = people().await;
+    let proposed = async |q: &'static str, limit: &'static str| {
+        let asked = [("q", q), ("include", "did_you_mean"), ("limit", limit)];
+        let asked = if limit.is_empty() { &asked[..2] } else { &asked };
+        let answer = anna.get(list(asked)).await.ok();
+        assert!(answer.names().is_empty() || answer.json["meta"].get("did_you_mean").is_none());
+        answer.json["meta"].get("did_you_mean").cloned()
+    };
+    for limit in ["", "1"] {
+        assert_eq!(proposed("jögr muler", limit).await, Some(json!([JOERG])));
+        assert_eq!(proposed("zzzzzzzz", limit).await, Some(json!([])));
+        assert_eq!(proposed("muller", limit).await, None, "it has hits");
+    }
+}

@@ -125,6 +125,7 @@ async fn what_a_destroyed_page_leaves_unchecked_is_told() {
     let findings = store.examine(NOON).await.unwrap();
     let wrong = findings.iter().filter(|finding| finding.severity == Severity::Wrong);
     let wrong: Vec<&str> = wrong.map(|finding| finding.check.as_str()).collect();
-    // The others read the events' numbers alone, which their key holds too.
-    assert_eq!(wrong, ["file", "histories", "history_chains", "clock"]);
+    // The numbers of the events are in an index of their own, which is whole.
+    let unread = ["histories", "history_chains", "clock"];
+    assert_eq!(wrong, [&["file"], unread.as_slice()].concat());
 }

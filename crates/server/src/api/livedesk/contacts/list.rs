@@ -60,6 +60,11 @@ pub struct NumberedMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// Nothing matched, and these names are near to what was asked for, where the call wants them;
+    /// absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, example = json!(["Ana Hernández"]))]
+    did_you_mean: Option<Vec<String>>,
     /// What a filter asks, in words, where the call wants that; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "plan is pro")]
@@ -83,6 +88,11 @@ pub struct CursorMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, example = true)]
     fuzzy: Option<bool>,
+    /// Nothing matched, and these names are near to what was asked for, where the call wants them;
+    /// absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, example = json!(["Ana Hernández"]))]
+    did_you_mean: Option<Vec<String>>,
     /// What a filter asks, in words, where the call wants that; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "plan is pro")]
@@ -127,7 +137,9 @@ pub enum CurrentPage {
         (
             "include" = Option<String>, Query,
             description = "What else contacts show, with commas between: `first_name`, \
-                           `last_name`, `labels`; other words are ignored",
+                           `last_name`, `labels`, and beside `q` `matched_on`, the fields that \
+                           have it; `did_you_mean` adds names to `meta` where nothing has it; \
+                           other words are ignored",
             example = "labels",
         ),
     ),
@@ -194,8 +206,10 @@ async fn numbered(
     let Asked { query, explanation } = asked;
     let found = find(app, account, Query { slice, ..query }, params).await?;
     let (count, fuzzy) = (found.page.total, found.fuzzy());
-    let meta = Meta::Numbered(NumberedMeta { count, current_page, fuzzy, explanation });
-    Ok(answer(meta, &found.page, params))
+    let did_you_mean = did_you_mean(app, account, &found, params).await?;
+    let meta =
+        Meta::Numbered(NumberedMeta { count, current_page, fuzzy, did_you_mean, explanation });
+    Ok(answer(meta, &found, params))
 }
 
 async fn by_cursor(
@@ -220,10 +234,9 @@ async fn by_cursor(
             if near {
                 query = misspelt(query, params);
             }
-            Found {
-                page: app.directory.page(account, query, Shown::asked(params).include()).await?,
-                near,
-            }
+            let text = query.text.clone();
+            let page = app.directory.page(account, query, Shown::asked(params).include()).await?;
+            Found { page, near, text }
         }
     };
     let (count, fuzzy, near) = (found.page.total, found.fuzzy(), found.near);
@@ -231,14 +244,24 @@ async fn by_cursor(
     let next_cursor = next.map(|position| position.write().seal(&database, &question));
     let link = next_cursor.as_deref().and_then(|cursor| target.next_link(cursor));
     let has_more = next_cursor.is_some();
-    let meta = Meta::ByCursor(CursorMeta { count, has_more, next_cursor, fuzzy, explanation });
-    Ok((link.map(|link| [link]), answer(meta, &found.page, params)).into_response())
+    let did_you_mean = did_you_mean(app, account, &found, params).await?;
+    let meta = Meta::ByCursor(CursorMeta {
+        count,
+        has_more,
+        next_cursor,
+        fuzzy,
+        did_you_mean,
+        explanation,
+    });
+    Ok((link.map(|link| [link]), answer(meta, &found, params)).into_response())
 }
 
 /// A page, and whether near matches had to do.
 struct Found {
     page: Page,
     near: bool,
+    /// What was searched for, and how.
+    text: Option<TextQuery>,
 }
 
 impl Found {
@@ -254,13 +277,30 @@ async fn find(
     query: Query,
     params: &Params,
 ) -> Result<Found, ApiError> {
-    let page = app.directory.page(account, query.clone(), Shown::asked(params).include()).await?;
+    let include = Shown::asked(params).include();
+    let page = app.directory.page(account, query.clone(), include).await?;
     if page.total > 0 || !params.is_on("fuzzy") || query.text.is_none() {
-        return Ok(Found { page, near: false });
+        return Ok(Found { page, near: false, text: query.text });
     }
     let query = misspelt(query, params);
-    let page = app.directory.page(account, query, Shown::asked(params).include()).await?;
-    Ok(Found { page, near: true })
+    let text = query.text.clone();
+    let page = app.directory.page(account, query, include).await?;
+    Ok(Found { page, near: true, text })
+}
+
+/// Names near to what was searched for in vain, if the call wants them.
+async fn did_you_mean(
+    app: &App,
+    account: AccountId,
+    found: &Found,
+    params: &Params,
+) -> Result<Option<Vec<String>>, ApiError> {
+    match &found.text {
+        Some(text) if found.page.total == 0 && params.includes("did_you_mean") => {
+            Ok(Some(app.directory.did_you_mean(account, text).await?))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The same query for near matches.
@@ -294,10 +334,17 @@ pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     })
 }
 
-fn answer(meta: Meta, page: &Page, params: &Params) -> Response {
+fn answer(meta: Meta, found: &Found, params: &Params) -> Response {
     let shown = Shown::asked(params);
-    let view = |record| ContactView::shown(record, shown);
-    Json(Answer { meta, payload: page.contacts.iter().map(view).collect() }).into_response()
+    let text = found.text.as_ref().filter(|_| params.includes("matched_on"));
+    let view = |record| {
+        let view = ContactView::shown(record, shown);
+        match text {
+            Some(text) => view.matched_on(&text.matched_on(&record.contact)),
+            None => view,
+        }
+    };
+    Json(Answer { meta, payload: found.page.contacts.iter().map(view).collect() }).into_response()
 }
 
 /// A number of digits; one too large to count to is the largest.

@@ -1,6 +1,6 @@
 //! The contact object, in the documented order of its keys (`livedesk-wire.md` section 3).
 
-use meishi_contacts::{Attributes, Availability, Contact, Inbox, Label, Seq, UnixMillis};
+use meishi_contacts::{Attributes, Availability, Contact, Field, Inbox, Label, Seq, UnixMillis};
 use meishi_store::{ContactInbox, ContactRecord, Include};
 use serde::Serialize;
 use serde_json::json;
@@ -69,6 +69,10 @@ pub struct ContactView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, example = json!(["vip"]))]
     labels: Option<&'a [Label]>,
+    /// The fields that have the text that was searched for; absent when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, example = json!(["name", "email"]))]
+    matched_on: Option<Vec<&'static str>>,
 }
 
 /// What a contact shows besides what it always shows.
@@ -86,14 +90,9 @@ impl Shown {
     /// name nothing are passed over.
     pub(crate) fn asked(params: &Params) -> Self {
         let mut shown = Self::with_inboxes(params.is_on_by_default("include_contact_inboxes"));
-        for word in params.all("include").flat_map(|list| list.split(',')) {
-            match word.trim() {
-                "first_name" => shown.first_name = true,
-                "last_name" => shown.last_name = true,
-                "labels" => shown.labels = true,
-                _ => {}
-            }
-        }
+        shown.first_name = params.includes("first_name");
+        shown.last_name = params.includes("last_name");
+        shown.labels = params.includes("labels");
         shown
     }
 
@@ -196,7 +195,13 @@ impl<'a> ContactView<'a> {
             first_name: None,
             last_name: None,
             labels: None,
+            matched_on: None,
         }
+    }
+
+    /// The same with the fields that have a text.
+    pub(crate) fn matched_on(self, fields: &[Field]) -> Self {
+        Self { matched_on: Some(fields.iter().map(|field| field.as_str()).collect()), ..self }
     }
 }
 
