@@ -28,6 +28,8 @@ pub const LABELS: usize = 200;
 pub const WEBHOOKS: i64 = 100;
 /// Channels of an account.
 pub const INBOXES: i64 = 1000;
+/// Labels of an account, those that contacts were given among them.
+pub const ACCOUNT_LABELS: i64 = 10_000;
 /// Renamings and deletions of labels since a moment of the past: 422 `limit_exceeded` of a contact
 /// `as_of` it, `invalid` of an event of it that is to be undone.
 pub const RELABELLINGS: usize = 10_000;

@@ -1,12 +1,12 @@
 //! Labels, and which contacts bear them.
 
 use meishi_contacts::{
-    ContactId, EventBody, Field, FieldChange, Label, LabelCard, LabelId, LabelPatch, NewLabel,
-    Patch, Relabelling, Seq, label,
+    ContactId, EventBody, Fault, FaultCode, Field, FieldChange, Label, LabelCard, LabelId,
+    LabelPatch, NewLabel, Patch, Relabelling, Seq, label, limits::ACCOUNT_LABELS,
 };
 use serde_json::Value;
 
-use super::{Ledger, Step, contacts};
+use super::{Count, Ledger, Step, contacts};
 use crate::{ChangeError, Missing, Outcome};
 
 /// Replaces a contact's labels. A label that the account does not have yet is made.
@@ -20,7 +20,7 @@ pub(super) fn set(
     if !changes.is_empty() {
         for title in &contact.labels {
             if step.ledger.titles.get(title).is_none() {
-                let id = next_id(step.ledger);
+                let id = next_id(step.ledger, "labels")?;
                 make(step, LabelCard::plain(id, title.clone()));
             }
         }
@@ -32,7 +32,7 @@ pub(super) fn set(
 /// Makes a label by itself.
 pub(super) fn create(step: &mut Step<'_>, new: &NewLabel) -> Result<Outcome, ChangeError> {
     expect_free(step.ledger, &new.title)?;
-    let mut made = LabelCard::plain(next_id(step.ledger), new.title.clone());
+    let mut made = LabelCard::plain(next_id(step.ledger, "title")?, new.title.clone());
     if let Some(color) = &new.color {
         made.color.clone_from(color);
     }
@@ -129,9 +129,20 @@ fn make(step: &mut Step<'_>, label: LabelCard) {
     step.record(EventBody::LabelCreated(label));
 }
 
-fn next_id(ledger: &mut Ledger) -> LabelId {
+/// The number of a label to be made, unless there are too many, which is a fault of an attribute.
+fn next_id(ledger: &mut Ledger, attribute: &str) -> Result<LabelId, ChangeError> {
+    let made = ledger.counters.last_label_id - ledger.loaded_counters.last_label_id;
+    // No more than numbers were given, where they were not counted.
+    let loaded = ledger.loaded_counts.get(&Count::Labels).copied();
+    let loaded = loaded.unwrap_or(ledger.loaded_counters.last_label_id);
+    // What calls deleted is only looked for where it matters: a call can make very many.
+    if loaded + made >= ACCOUNT_LABELS && loaded + ledger.labels.growth() >= ACCOUNT_LABELS {
+        let message = format!("Labels of the account are too many (maximum is {ACCOUNT_LABELS})");
+        let fault = Fault::new(attribute, FaultCode::LimitExceeded, message);
+        return Err(ChangeError::Faults(vec![fault]));
+    }
     ledger.counters.last_label_id += 1;
-    LabelId(ledger.counters.last_label_id)
+    Ok(LabelId(ledger.counters.last_label_id))
 }
 
 fn expect(ledger: &Ledger, id: LabelId) -> Result<&LabelCard, ChangeError> {

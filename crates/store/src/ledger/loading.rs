@@ -5,7 +5,7 @@ use meishi_contacts::{
     WebhookId, limits::RELABELLINGS,
 };
 
-use super::{DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
+use super::{Count, DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
 use crate::{ContactInbox, Redelivery};
 
 impl Ledger {
@@ -50,11 +50,6 @@ impl Ledger {
         self.webhooks.load(webhook.webhook.id, webhook);
     }
 
-    /// Notes how many webhooks the account has.
-    pub(crate) fn load_webhook_count(&mut self, count: i64) {
-        self.loaded_webhook_count = count;
-    }
-
     /// Notes deliveries that can be made once more, by their events.
     pub(crate) fn load_redeliverable(
         &mut self,
@@ -84,9 +79,9 @@ impl Ledger {
         self.inboxes.load(inbox.id, inbox);
     }
 
-    /// Notes how many channels the account has.
-    pub(crate) fn load_inbox_count(&mut self, count: i64) {
-        self.loaded_inbox_count = count;
+    /// Notes how many the account has.
+    pub(crate) fn load_count(&mut self, of: Count, count: i64) {
+        self.loaded_counts.insert(of, count);
     }
 
     /// Notes how many links a channel has.
@@ -109,11 +104,6 @@ impl Ledger {
     /// Notes a key.
     pub(crate) fn load_key(&mut self, key: StoredKey) {
         self.keys.load(key.key.id, key);
-    }
-
-    /// Notes how many keys the account has.
-    pub(crate) fn load_key_count(&mut self, count: i64) {
-        self.loaded_key_count = count;
     }
 
     /// Notes what a keyed call came to.

@@ -35,7 +35,7 @@ use self::rows::Rows;
 pub(crate) use self::{
     accounts::{AccountRows, account_id},
     actor::{actor, actor_columns},
-    needs::Needs,
+    needs::{Count, Needs},
     outcomes::{KeptOutcome, OutcomeKey},
     webhooks::DeliveryRow,
     writes::{Erased, Writes},
@@ -131,10 +131,8 @@ pub(crate) struct Ledger {
     redeliverable: BTreeMap<(WebhookId, Redelivery), Vec<Seq>>,
     erased: Vec<Erased>,
     accepted_erased: usize,
-    /// How many channels and keys the account had, and links each channel.
-    loaded_inbox_count: i64,
-    loaded_key_count: i64,
-    loaded_webhook_count: i64,
+    /// How many the account had of what was to be counted, and links each channel.
+    loaded_counts: BTreeMap<Count, i64>,
     loaded_link_counts: BTreeMap<InboxId, i64>,
     /// Where to go back to when a change is refused.
     accepted_counters: Counters,
@@ -208,12 +206,15 @@ impl Ledger {
             redeliverable: BTreeMap::new(),
             erased: Vec::new(),
             accepted_erased: 0,
-            loaded_inbox_count: 0,
-            loaded_key_count: 0,
-            loaded_webhook_count: 0,
+            loaded_counts: BTreeMap::new(),
             loaded_link_counts: BTreeMap::new(),
             accepted_events: 0,
         }
+    }
+
+    /// How many of it were loaded.
+    fn counted(&self, of: Count) -> i64 {
+        self.loaded_counts.get(&of).copied().unwrap_or_default()
     }
 
     /// Whether calls erased the contact.

@@ -4,11 +4,20 @@ use std::collections::BTreeSet;
 
 use meishi_contacts::{
     Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity, IdentityKind, InboxId,
-    KeyId, Label, LabelId, Seq, SourceId, WebhookId,
+    KeyId, Label, LabelId, Seq, SourceId, WebhookId, limits::ACCOUNT_LABELS,
 };
 
 use super::{Call, Ledger, LinkKey, OutcomeKey, labels};
 use crate::{Change, Context, Redelivery};
+
+/// What an account may have only so many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Count {
+    Inboxes,
+    Keys,
+    Labels,
+    Webhooks,
+}
 
 /// Rows of an account that are to be loaded before the calls are run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +30,8 @@ pub(crate) struct Needs {
     pub(crate) links: BTreeSet<LinkKey>,
     /// Channels.
     pub(crate) inboxes: BTreeSet<InboxId>,
-    /// How many channels there are.
-    pub(crate) inbox_count: bool,
+    /// What is to be counted.
+    pub(crate) counts: BTreeSet<Count>,
     /// Channels whose links are to be counted.
     pub(crate) link_counts: BTreeSet<InboxId>,
     /// Labels by title.
@@ -33,8 +42,6 @@ pub(crate) struct Needs {
     pub(crate) relabelled_after: Option<Seq>,
     /// Keys.
     pub(crate) keys: BTreeSet<KeyId>,
-    /// How many keys there are.
-    pub(crate) key_count: bool,
     /// Outcomes of keyed calls.
     pub(crate) outcomes: BTreeSet<OutcomeKey>,
     /// Contacts that may be gone, with where their histories begin.
@@ -45,8 +52,6 @@ pub(crate) struct Needs {
     pub(crate) traces: BTreeSet<ContactId>,
     /// Webhooks.
     pub(crate) webhooks: BTreeSet<WebhookId>,
-    /// How many webhooks there are.
-    pub(crate) webhook_count: bool,
     /// Deliveries that may be made once more.
     pub(crate) redeliveries: BTreeSet<(WebhookId, Redelivery)>,
 }
@@ -68,8 +73,16 @@ impl Needs {
     /// upsert finds, and what an event speaks of that is to be undone.
     pub(crate) fn further<'a>(calls: impl IntoIterator<Item = &'a Call>, ledger: &Ledger) -> Self {
         let mut needs = Self::default();
+        // No more labels than numbers were given: they need not be counted before that many were.
+        let mut last_label = ledger.counters.last_label_id;
+        let is_new = |title: &&Label| ledger.titles.get(title).is_none();
         for change in calls.into_iter().flat_map(|call| &call.changes) {
             match change {
+                Change::CreateLabel(_) => last_label += 1,
+                Change::SetLabels { labels, .. } => {
+                    let new = labels.iter().filter(is_new).count();
+                    last_label += i64::try_from(new).unwrap_or(i64::MAX);
+                }
                 Change::UpsertContact { new, .. } => {
                     let identities = new.fields.identities();
                     let owners = identities.iter().filter_map(|known| ledger.identities.get(known));
@@ -96,6 +109,9 @@ impl Needs {
                 }
                 _ => {}
             }
+        }
+        if last_label > ACCOUNT_LABELS {
+            needs.counts.insert(Count::Labels);
         }
         needs
     }
@@ -181,7 +197,7 @@ impl Needs {
             }
             Change::CreateInbox(new) => {
                 self.inboxes.extend(new.id);
-                self.inbox_count = true;
+                self.counts.insert(Count::Inboxes);
             }
             Change::UpdateInbox { id, .. } => {
                 self.inboxes.insert(*id);
@@ -190,13 +206,17 @@ impl Needs {
                 self.inboxes.insert(*id);
                 self.link_counts.insert(*id);
             }
-            Change::CreateKey(_) => self.key_count = true,
+            Change::CreateKey(_) => {
+                self.counts.insert(Count::Keys);
+            }
             Change::UpdateKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::RevokeKey { id } => {
                 self.keys.insert(*id);
             }
-            Change::CreateWebhook(_) => self.webhook_count = true,
+            Change::CreateWebhook(_) => {
+                self.counts.insert(Count::Webhooks);
+            }
             Change::UpdateWebhook { id, .. }
             | Change::RotateWebhook { id, .. }
             | Change::DeleteWebhook { id } => {

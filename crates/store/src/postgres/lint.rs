@@ -62,12 +62,13 @@ async fn every_statement_prepares_on_an_empty_database() {
 
 /// Statements that look at all rows of a key's first part on purpose, of tables that are small or to
 /// count or delete what is there.
-const WHOLE: [&str; 15] = [
+const WHOLE: [&str; 16] = [
     "ALL",
     "ANY_ACCOUNT",
     "AT_WORK",
     "COUNT_INBOXES",
     "COUNT_KEYS",
+    "COUNT_LABELS",
     "COUNT_LINKS",
     "COUNT_WEBHOOKS",
     "DATABASE",

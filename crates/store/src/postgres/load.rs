@@ -14,7 +14,7 @@ use super::{
     statement::statements,
     webhooks,
 };
-use crate::ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces};
+use crate::ledger::{Count, KeptOutcome, Ledger, Needs, OutcomeKey, Traces};
 
 statements! {
     HOLDERS(INT8, INT8_ARRAY, TEXT_ARRAY) =
@@ -27,6 +27,7 @@ statements! {
     COUNT_INBOXES(INT8) = "SELECT count(*) FROM inboxes WHERE account_id = $1";
     COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
+    COUNT_LABELS(INT8) = "SELECT count(*) FROM labels WHERE account_id = $1";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
     COUNT_WEBHOOKS(INT8) = "SELECT count(*) FROM webhooks
          WHERE account_id = $1 AND state <> 'deleted'";
@@ -172,28 +173,20 @@ impl Reader<'_> {
     }
 
     async fn counts(&self, needs: &Needs) -> Result<Note, Error> {
-        let mut counts = [None; 3];
-        let asked = [
-            (needs.inbox_count, COUNT_INBOXES),
-            (needs.key_count, COUNT_KEYS),
-            (needs.webhook_count, COUNT_WEBHOOKS),
-        ];
-        for (slot, (needed, statement)) in counts.iter_mut().zip(asked) {
-            if needed {
-                *slot =
-                    Some(number(self.session.query(statement, &[&self.account.0]).await?.first())?);
-            }
+        let mut counts = Vec::new();
+        for count in &needs.counts {
+            let statement = match count {
+                Count::Inboxes => COUNT_INBOXES,
+                Count::Keys => COUNT_KEYS,
+                Count::Labels => COUNT_LABELS,
+                Count::Webhooks => COUNT_WEBHOOKS,
+            };
+            let rows = self.session.query(statement, &[&self.account.0]).await?;
+            counts.push((*count, number(rows.first())?));
         }
-        let [inboxes, keys, webhooks] = counts;
         Ok(Box::new(move |ledger| {
-            if let Some(count) = inboxes {
-                ledger.load_inbox_count(count);
-            }
-            if let Some(count) = keys {
-                ledger.load_key_count(count);
-            }
-            if let Some(count) = webhooks {
-                ledger.load_webhook_count(count);
+            for (of, count) in counts {
+                ledger.load_count(of, count);
             }
         }))
     }

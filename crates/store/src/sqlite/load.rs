@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{contacts, deliveries, events, inboxes, keys, labels, row, webhooks};
 use crate::{
     Include,
-    ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
+    ledger::{Count, KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
 };
 
 statements! {
@@ -16,6 +16,7 @@ statements! {
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
     COUNT_INBOXES = "SELECT count(*) FROM inboxes WHERE account_id = ?1";
     COUNT_LINKS = "SELECT count(*) FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
+    COUNT_LABELS = "SELECT count(*) FROM labels WHERE account_id = ?1";
     COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE account_id = ?1";
     COUNT_WEBHOOKS = "SELECT count(*) FROM webhooks WHERE account_id = ?1 AND state <> 'deleted'";
     OUTCOMES_OF = "SELECT api_key_id, route, key FROM idempotency_contacts
@@ -75,8 +76,14 @@ pub(super) fn rows(
             .prepare_cached(statement)?
             .query_row(rusqlite::params_from_iter(owner), |row| row.get(0))
     };
-    if needs.inbox_count {
-        ledger.load_inbox_count(number(COUNT_INBOXES, &[account.0])?);
+    for count in &needs.counts {
+        let statement = match count {
+            Count::Inboxes => COUNT_INBOXES,
+            Count::Keys => COUNT_KEYS,
+            Count::Labels => COUNT_LABELS,
+            Count::Webhooks => COUNT_WEBHOOKS,
+        };
+        ledger.load_count(*count, number(statement, &[account.0])?);
     }
     for inbox in &needs.link_counts {
         ledger.load_link_count(*inbox, number(COUNT_LINKS, &[account.0, inbox.0])?);
@@ -99,16 +106,10 @@ pub(super) fn rows(
             ledger.load_key(key);
         }
     }
-    if needs.key_count {
-        ledger.load_key_count(number(COUNT_KEYS, &[account.0])?);
-    }
     for id in &needs.webhooks {
         if let Some(webhook) = webhooks::get(connection, account, *id)? {
             ledger.load_webhook(webhook);
         }
-    }
-    if needs.webhook_count {
-        ledger.load_webhook_count(number(COUNT_WEBHOOKS, &[account.0])?);
     }
     for (webhook, which) in &needs.redeliveries {
         let rows = deliveries::redeliverable(connection, account, *webhook, *which)?;

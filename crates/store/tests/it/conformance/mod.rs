@@ -125,6 +125,7 @@ macro_rules! store_conformance {
             relabelling {
                 a_label_is_made_and_changed,
                 a_title_is_one_labels,
+                an_account_has_so_many_labels,
                 a_renamed_label_is_shown_by_all_contacts_which_keep_their_versions,
                 a_deleted_label_is_taken_from_all_contacts_which_keep_their_versions,
                 contacts_that_change_in_the_same_call_keep_their_other_labels,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use meishi_contacts::{
     EventBody, FaultCode, Field, FieldChange, LabelCard, LabelId, LabelPatch, NewLabel, Patch, Seq,
     Version,
+    limits::{ACCOUNT_LABELS, LABELS},
 };
 use meishi_store::{Change, ChangeError, Missing, Outcome, Store};
 use serde_json::json;
@@ -73,6 +74,32 @@ pub(crate) async fn a_title_is_one_labels(store: Arc<dyn Store>) {
     acme.change(delete_label(acme.label("vip").await.id)).await.unwrap();
     acme.change(rename_label(beta, "vip")).await.unwrap();
     assert_eq!(acme.read(id).await.contact.labels, labels(&["vip"]));
+}
+
+pub(crate) async fn an_account_has_so_many_labels(store: Arc<dyn Store>) {
+    let acme = Tenant::new(&store, "Acme").await;
+    let id = acme.create(blank()).await.contact.id;
+    let titles: Vec<String> = (1..ACCOUNT_LABELS).map(|number| format!("l{number}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let sets = titles.chunks(LABELS).map(|some| set_labels(id, some));
+    let applied = acme.apply(acme.cx(), sets.collect(), true).await;
+    assert!(applied.results.iter().all(Result::is_ok));
+    // One that is gone makes room for another, so that two fit and no third one does.
+    acme.change(delete_label(acme.label("l1").await.id)).await.unwrap();
+    acme.set_labels(id, &["other", "l2"]).await;
+    acme.change(create_label("last")).await.unwrap();
+    let before = acme.state().await;
+    for (change, attribute) in
+        [(create_label("more"), "title"), (set_labels(id, &["l2", "more"]), "labels")]
+    {
+        let Err(ChangeError::Faults(faults)) = acme.change(change).await else { panic!() };
+        assert_eq!(
+            (faults[0].attribute.as_str(), faults[0].code),
+            (attribute, FaultCode::LimitExceeded)
+        );
+    }
+    assert_eq!(acme.state().await, before);
+    acme.set_labels(id, &["l3", "last"]).await;
 }
 
 pub(crate) async fn a_renamed_label_is_shown_by_all_contacts_which_keep_their_versions(
