@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Card, ContactId, Inbox, InboxId, KeyId, Label, LabelCard, LabelId, Role, Seq, UnixMillis,
-    Version, Webhook, WebhookId, fault::escape_pointer,
+    AttributeDefinition, AttributeId, Card, ContactId, Inbox, InboxId, KeyId, Label, LabelCard,
+    LabelId, Role, Seq, UnixMillis, Version, Webhook, WebhookId, fault::escape_pointer,
 };
 
 /// One change of one account.
@@ -86,6 +86,19 @@ pub enum EventBody {
     },
     /// A label was deleted, and no contact bears it any more; it is what it last was.
     LabelDeleted(LabelCard),
+    /// A custom attribute was defined.
+    AttributeCreated(AttributeDefinition),
+    /// A definition changed. Values of contacts are as they were.
+    AttributeUpdated {
+        /// Which definition.
+        id: AttributeId,
+        /// Its key.
+        key: String,
+        /// What changed.
+        changes: Vec<FieldChange>,
+    },
+    /// A definition was deleted; it is what it last was. Values of contacts are as they were.
+    AttributeDeleted(AttributeDefinition),
     /// A channel was made.
     InboxCreated(Inbox),
     /// A channel was renamed.
@@ -169,6 +182,9 @@ impl EventBody {
             Self::LabelCreated(_) => "label.created",
             Self::LabelUpdated { .. } => "label.updated",
             Self::LabelDeleted(_) => "label.deleted",
+            Self::AttributeCreated(_) => "attribute.created",
+            Self::AttributeUpdated { .. } => "attribute.updated",
+            Self::AttributeDeleted(_) => "attribute.deleted",
             Self::InboxCreated(_) => "inbox.created",
             Self::InboxUpdated { .. } => "inbox.updated",
             Self::InboxDeleted { .. } => "inbox.deleted",
@@ -196,7 +212,7 @@ impl EventBody {
         }
     }
 
-    /// The number of the contact, label, channel, key or webhook that the event is about.
+    /// The number of the contact, label, definition, channel, key or webhook that the event is about.
     pub const fn subject(&self) -> Option<i64> {
         match self {
             Self::AccountCreated { .. } => None,
@@ -205,6 +221,10 @@ impl EventBody {
                 id => Some(id),
             },
             Self::LabelUpdated { id, .. } => Some(id.0),
+            Self::AttributeCreated(definition) | Self::AttributeDeleted(definition) => {
+                Some(definition.id.0)
+            }
+            Self::AttributeUpdated { id, .. } => Some(id.0),
             Self::ContactCreated(card)
             | Self::ContactDeleted(card)
             | Self::ContactRestored(card) => Some(card.contact.id.0),
@@ -271,10 +291,20 @@ pub enum Field {
     Title,
     /// Colour of a label.
     Color,
-    /// What a label is for.
+    /// What a label or a custom attribute is for.
     Description,
     /// Whether a console lists a label.
     ShowOnSidebar,
+    /// Type of a custom attribute.
+    Type,
+    /// Values of a list.
+    Values,
+    /// What a text matches.
+    Regex,
+    /// What people are told of a text that does not match.
+    Hint,
+    /// Whether values that do not fit are refused.
+    Mode,
 }
 
 impl Field {
@@ -306,6 +336,11 @@ impl Field {
             Self::Color => "color",
             Self::Description => "description",
             Self::ShowOnSidebar => "show_on_sidebar",
+            Self::Type => "type",
+            Self::Values => "values",
+            Self::Regex => "regex",
+            Self::Hint => "hint",
+            Self::Mode => "mode",
         }
     }
 }

@@ -55,6 +55,10 @@ id!(
     KeyId
 );
 id!(
+    /// A definition of a custom attribute, counted per account.
+    AttributeId
+);
+id!(
     /// A label, counted per account.
     LabelId
 );

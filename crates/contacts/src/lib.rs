@@ -11,6 +11,7 @@ pub mod attribute_type;
 pub mod attributes;
 pub mod clock;
 pub mod contact;
+pub mod definition;
 pub mod event;
 pub mod fault;
 pub mod fields;
@@ -35,11 +36,14 @@ pub use attribute_type::AttributeType;
 pub use attributes::{Attributes, AttributesPatch};
 pub use clock::{Clock, SystemClock, UnixMillis, UnixSeconds};
 pub use contact::{Availability, Card, Contact, ContactLink};
+pub use definition::{AttributeDefinition, AttributeMode, AttributePatch, NewAttribute};
 pub use event::{Actor, Event, EventBody, Field, FieldChange, FieldPath};
 pub use fault::{Fault, FaultCode};
 pub use fields::{Email, Identifier, Identity, IdentityKind, Label, Phone, SourceId};
 pub use filter::Filter;
-pub use ids::{AccountId, ContactId, InboxId, KeyId, LabelId, Seq, Version, WebhookId};
+pub use ids::{
+    AccountId, AttributeId, ContactId, InboxId, KeyId, LabelId, Seq, Version, WebhookId,
+};
 pub use inbox::{ChannelType, Inbox, InboxPatch, NewInbox};
 pub use key::{ApiKey, Credential, KeyPatch, NewKey, Role, SecretHash, StoredKey};
 pub use label::{LabelCard, LabelPatch, NewLabel, Relabelling};

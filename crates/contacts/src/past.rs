@@ -40,7 +40,12 @@ impl Contact {
             | Field::Title
             | Field::Color
             | Field::Description
-            | Field::ShowOnSidebar => None,
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => None,
         }
     }
 
@@ -98,7 +103,12 @@ impl Contact {
             | Field::Title
             | Field::Color
             | Field::Description
-            | Field::ShowOnSidebar => return Err(NotOfTheField),
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => return Err(NotOfTheField),
         }
         Ok(())
     }

@@ -160,7 +160,12 @@ impl<'a> Facts<'a> {
             | Field::Title
             | Field::Color
             | Field::Description
-            | Field::ShowOnSidebar => {}
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => {}
         }
         Ok(())
     }

@@ -272,11 +272,15 @@ impl Index {
                 Relabelling::of(body).map_or(Ok(()), |relabelling| self.relabel(&relabelling))
             }
             // It may have been deleted before, and its creation may be a tombstone by now. Labels
-            // come with the contacts that bear them; channels, keys and webhooks are not queried here.
+            // come with the contacts that bear them; definitions, channels, keys and
+            // webhooks are not queried here.
             EventBody::ContactErased { .. }
             | EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }
             | EventBody::LabelCreated(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }

@@ -79,6 +79,9 @@ impl<'a> What<'a> {
             | EventBody::LabelCreated(_)
             | EventBody::LabelUpdated { .. }
             | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }

@@ -1,10 +1,10 @@
 //! Changes and their outcomes, as values that can be queued, kept and compared.
 
 use meishi_contacts::{
-    ApiKey, Contact, ContactId, ContactPatch, Fault, FieldChange, FieldPath, IdentityKind, Inbox,
-    InboxId, InboxPatch, KeyId, KeyPatch, Label, LabelCard, LabelId, LabelPatch, NewContact,
-    NewInbox, NewKey, NewLabel, NewWebhook, SecretHash, Seq, SourceId, Version, Webhook, WebhookId,
-    WebhookPatch,
+    ApiKey, AttributeDefinition, AttributeId, AttributePatch, Contact, ContactId, ContactPatch,
+    Fault, FieldChange, FieldPath, IdentityKind, Inbox, InboxId, InboxPatch, KeyId, KeyPatch,
+    Label, LabelCard, LabelId, LabelPatch, NewAttribute, NewContact, NewInbox, NewKey, NewLabel,
+    NewWebhook, SecretHash, Seq, SourceId, Version, Webhook, WebhookId, WebhookPatch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,20 @@ pub enum Change {
     DeleteLabel {
         /// Which label.
         id: LabelId,
+    },
+    /// Defines a custom attribute. Its key must be free.
+    CreateAttribute(NewAttribute),
+    /// Changes a definition. Contacts stay as they are; from then on it says what writes may set.
+    UpdateAttribute {
+        /// Which definition.
+        id: AttributeId,
+        /// What to change.
+        patch: AttributePatch,
+    },
+    /// Deletes a definition. Values of contacts stay.
+    DeleteAttribute {
+        /// Which definition.
+        id: AttributeId,
     },
     /// Makes a channel.
     CreateInbox(NewInbox),
@@ -249,6 +263,12 @@ pub enum Outcome {
     LabelUpdated(LabelCard),
     /// The label is gone.
     LabelDeleted,
+    /// The definition as made.
+    AttributeCreated(AttributeDefinition),
+    /// The definition after the change.
+    AttributeUpdated(AttributeDefinition),
+    /// The definition is gone.
+    AttributeDeleted,
     /// The channel as made.
     InboxCreated(Inbox),
     /// The channel after the change.
@@ -354,6 +374,8 @@ pub enum Missing {
     Contact,
     /// The label.
     Label,
+    /// The definition of a custom attribute.
+    Attribute,
     /// The channel.
     Inbox,
     /// The key.

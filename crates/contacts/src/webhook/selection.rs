@@ -71,6 +71,9 @@ impl WebhookEvent {
             | EventBody::LabelCreated(_)
             | EventBody::LabelUpdated { .. }
             | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }

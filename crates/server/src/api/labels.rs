@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{apply_one, boolean, unexpected};
+use super::{apply_one, boolean, cleared, text, unexpected};
 use crate::{
     ApiError, App,
     auth::{Administrator, Reader},
@@ -216,29 +216,12 @@ fn patch(body: &Fields, faults: &mut Vec<Fault>) -> LabelPatch {
         Some(Value::Null) => None,
         _ => text(body, "color", faults, |text| label::parse_color(text.unwrap_or_default())),
     };
-    let description = text(body, "description", faults, |text| {
-        let text = text.filter(|text| !text.trim().is_empty());
-        text.map(|text| fields::short_text("description", text)).transpose()
-    });
     LabelPatch {
         title,
         color,
-        description: description.map_or(Patch::Keep, Patch::from_option),
+        description: cleared(body, "description", faults, |text| {
+            fields::short_text("description", text)
+        }),
         show_on_sidebar: boolean(body, "show_on_sidebar", faults),
     }
-}
-
-/// A text or `null`, where there is either.
-fn text<T>(
-    body: &Fields,
-    name: &str,
-    faults: &mut Vec<Fault>,
-    parse: impl Fn(Option<&str>) -> Result<T, Fault>,
-) -> Option<T> {
-    let parsed = match body.members.get(name)? {
-        Value::Null => parse(None),
-        Value::String(text) => parse(Some(text)),
-        _ => Err(Fault::invalid(name, "must be a string")),
-    };
-    parsed.map_err(|fault| faults.push(fault)).ok()
 }

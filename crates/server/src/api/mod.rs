@@ -1,5 +1,6 @@
 //! The handlers: `livedesk/` is the documented dialect, the files beside it are what is new.
 
+pub mod attributes;
 pub mod feed;
 pub mod health;
 pub mod inboxes;
@@ -8,7 +9,7 @@ pub mod labels;
 pub mod livedesk;
 pub mod webhooks;
 
-use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
+use meishi_contacts::{Fault, FaultCode, Patch, UnixMillis, fields, limits::LAST_SECOND};
 use meishi_store::{Applied, Change, Outcome, StoreError};
 use serde_json::{Map, Value};
 
@@ -108,4 +109,48 @@ pub(crate) fn name(
             None
         }
     }
+}
+
+/// A text or `null`, where there is either.
+pub(crate) fn text<T>(
+    body: &Fields,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    parse: impl Fn(Option<&str>) -> Result<T, Fault>,
+) -> Option<T> {
+    let parsed = match body.members.get(name)? {
+        Value::Null => parse(None),
+        Value::String(text) => parse(Some(text)),
+        _ => Err(Fault::invalid(name, "must be a string")),
+    };
+    parsed.map_err(|fault| faults.push(fault)).ok()
+}
+
+/// A text that `null` or a blank one empties.
+pub(crate) fn cleared(
+    body: &Fields,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    parse: impl Fn(&str) -> Result<String, Fault>,
+) -> Patch<String> {
+    let parsed = text(body, name, faults, |text| {
+        text.filter(|text| !text.trim().is_empty()).map(&parse).transpose()
+    });
+    parsed.map_or(Patch::Keep, Patch::from_option)
+}
+
+/// One of some words; `null` says nothing. `problem` tells them.
+pub(crate) fn named<T>(
+    body: &Fields,
+    name: &str,
+    problem: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    let value = body.members.get(name).filter(|value| !value.is_null())?;
+    let found = value.as_str().and_then(parse);
+    if found.is_none() {
+        faults.push(Fault::invalid(name, problem));
+    }
+    found
 }

@@ -432,7 +432,7 @@ impl Copy {
                     links.retain(|link| link["inbox_id"] != inbox_id);
                 }
             }
-            "label.created" => {}
+            "label.created" | "attribute.created" | "attribute.updated" | "attribute.deleted" => {}
             "label.updated" | "label.deleted" => {
                 let title = match event["changes"].as_array() {
                     None => Some((event["label"].clone(), None)),

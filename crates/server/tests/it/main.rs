@@ -20,6 +20,7 @@ pub(crate) mod tcp;
 
 mod account_labels;
 mod as_of;
+mod attributes;
 mod auth;
 mod batch;
 mod changes;

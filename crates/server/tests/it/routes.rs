@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    app::{CONTACTS, Client, INBOXES, KEYS, LABELS, WEBHOOKS},
+    app::{ATTRIBUTES, CONTACTS, Client, INBOXES, KEYS, LABELS, WEBHOOKS},
 };
 
 /// Every route: method and path as the router knows them.
@@ -35,6 +35,7 @@ pub(crate) fn has_account(path: &str) -> bool {
 pub(crate) struct Subjects {
     pub(crate) contact: i64,
     pub(crate) label: i64,
+    pub(crate) attribute: i64,
     pub(crate) inbox: i64,
     pub(crate) key: i64,
     pub(crate) webhook: i64,
@@ -49,6 +50,7 @@ impl Subjects {
     pub(crate) const NONE: Self = Self {
         contact: 999,
         label: 999,
+        attribute: 999,
         inbox: 999,
         key: 999,
         webhook: 999,
@@ -56,7 +58,7 @@ impl Subjects {
         event: 999,
     };
 
-    /// A contact, a label, a channel, a key, and a webhook with a delivery, made for the occasion.
+    /// A contact, a label, a definition, a channel, a key, and a webhook with a delivery, made for the occasion.
     pub(crate) async fn make(administrator: &Client, name: &str) -> Self {
         let webhook =
             json!({ "url": format!("https://example.com/{name}"), "events": ["contact.created"] });
@@ -64,6 +66,8 @@ impl Subjects {
         let contact = administrator.contact(json!({ "name": name })).await;
         let title = format!("{}-{}", name.replace(|c: char| !c.is_alphanumeric(), "-"), next());
         let label = administrator.post(LABELS, json!({ "title": title })).await.ok();
+        let attribute = json!({ "key": format!("key-{}", next()), "type": "text" });
+        let attribute = administrator.post(ATTRIBUTES, attribute).await.ok();
         let inbox = administrator.post(INBOXES, json!({ "name": name })).await.ok();
         administrator.patch(crate::app::contact(contact), json!({ "blocked": true })).await.ok();
         let history = format!("{}/history", crate::app::contact(contact));
@@ -75,6 +79,7 @@ impl Subjects {
         Self {
             contact,
             label: id(&label),
+            attribute: id(&attribute),
             inbox: id(&inbox),
             key: id(&key),
             webhook,
@@ -98,6 +103,7 @@ impl Subjects {
             _ if !path.contains('{') => return path.to_owned(),
             _ if path.starts_with(CONTACTS) => self.contact,
             _ if path.starts_with(LABELS) => self.label,
+            _ if path.starts_with(ATTRIBUTES) => self.attribute,
             _ if path.starts_with(INBOXES) => self.inbox,
             _ if path.starts_with(KEYS) => self.key,
             _ if path.starts_with(WEBHOOKS) => self.webhook,
@@ -165,7 +171,8 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
         }
         ("POST", "/contacts/{id}/labels") => json!({ "labels": ["changed"] }),
         ("POST", "/labels") => json!({ "title": format!("created-{}", next()) }),
-        ("PATCH", "/labels/{id}") => json!({ "description": "Changed" }),
+        ("PATCH", "/labels/{id}" | "/attributes/{id}") => json!({ "description": "Changed" }),
+        ("POST", "/attributes") => json!({ "key": format!("created-{}", next()), "type": "date" }),
         ("POST", "/inboxes") => json!({ "name": "Created" }),
         ("POST", "/keys") => json!({ "name": "Created", "role": "read_only" }),
         ("POST", "/keys/{id}/rotate" | "/webhooks/{id}/rotate") => json!({ "overlap_seconds": 60 }),

@@ -44,6 +44,24 @@ ALTER TABLE labels ADD COLUMN show_on_sidebar boolean NOT NULL DEFAULT true;
 CREATE INDEX events_relabelled ON events (account_id, seq)
   WHERE kind IN ('label.updated', 'label.deleted');
 
+-- Definitions of custom attributes. list_values is JSON.
+ALTER TABLE counters ADD COLUMN last_attribute_id bigint NOT NULL DEFAULT 0;
+CREATE TABLE attribute_definitions (
+  account_id bigint NOT NULL,
+  id bigint NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  description text COLLATE "C",
+  type text COLLATE "C" NOT NULL, -- text, number, currency, percent, link, date, list, checkbox
+  list_values text COLLATE "C" NOT NULL,
+  regex text COLLATE "C",
+  hint text COLLATE "C",
+  mode text COLLATE "C" NOT NULL, -- observe, enforce
+  created_at bigint NOT NULL,
+  PRIMARY KEY (account_id, id),
+  UNIQUE (account_id, key)
+);
+
 -- Outcomes expire, and an erasure must find those that tell of a contact.
 CREATE INDEX idempotency_keys_created ON idempotency_keys (account_id, created_at);
 CREATE TABLE idempotency_contacts (

@@ -44,6 +44,24 @@ ALTER TABLE labels ADD COLUMN show_on_sidebar INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX events_relabelled ON events (account_id, seq)
   WHERE kind IN ('label.updated', 'label.deleted');
 
+-- Definitions of custom attributes. list_values is JSON.
+ALTER TABLE counters ADD COLUMN last_attribute_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE attribute_definitions (
+  account_id INTEGER NOT NULL REFERENCES accounts (id),
+  id INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT,
+  type TEXT NOT NULL, -- text, number, currency, percent, link, date, list, checkbox
+  list_values TEXT NOT NULL,
+  regex TEXT,
+  hint TEXT,
+  mode TEXT NOT NULL, -- observe, enforce
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (account_id, id),
+  UNIQUE (account_id, key)
+) STRICT, WITHOUT ROWID;
+
 -- Outcomes expire, and an erasure must find those that tell of a contact.
 CREATE INDEX idempotency_keys_created ON idempotency_keys (account_id, created_at);
 CREATE TABLE idempotency_contacts (

@@ -1,8 +1,8 @@
 //! What a store tells a ledger of the rows that its calls need.
 
 use meishi_contacts::{
-    Contact, ContactId, Event, Identity, Inbox, InboxId, LabelCard, Seq, StoredKey, StoredWebhook,
-    WebhookId, limits::RELABELLINGS,
+    AttributeDefinition, Contact, ContactId, Event, Identity, Inbox, InboxId, LabelCard, Seq,
+    StoredKey, StoredWebhook, WebhookId, limits::RELABELLINGS,
 };
 
 use super::{Count, DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
@@ -99,6 +99,16 @@ impl Ledger {
     /// may be.
     pub(crate) fn load_relabelled(&mut self, events: Vec<Event>) {
         self.relabelled = Some(events).filter(|events| events.len() <= RELABELLINGS);
+    }
+
+    /// Whether the account ever defined an attribute.
+    pub(crate) fn defined_attributes(&self) -> bool {
+        self.loaded_counters.last_attribute_id > 0
+    }
+
+    /// Notes a definition.
+    pub(crate) fn load_attribute(&mut self, definition: AttributeDefinition) {
+        self.attributes.load(definition.key.clone(), definition);
     }
 
     /// Notes a key.

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod actor;
+mod attributes;
 mod contacts;
 mod erasure;
 mod inboxes;
@@ -26,8 +27,9 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label,
-    LabelCard, LabelId, Seq, SourceId, StoredKey, StoredWebhook, WebhookId,
+    AccountId, AttributeDefinition, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId,
+    KeyId, Label, LabelCard, LabelId, Seq, SourceId, StoredKey, StoredWebhook, WebhookId,
+    definition::Patterns,
     limits::{BATCH_CHANGES, OUTCOME_BYTES},
 };
 
@@ -68,6 +70,7 @@ pub(crate) struct Counters {
     pub(crate) last_inbox_id: i64,
     pub(crate) last_key_id: i64,
     pub(crate) last_label_id: i64,
+    pub(crate) last_attribute_id: i64,
     pub(crate) last_webhook_id: i64,
     pub(crate) dropped_seq: i64,
     pub(crate) contacts: i64,
@@ -119,6 +122,10 @@ pub(crate) struct Ledger {
     /// Events that renamed or deleted labels, from the first one on that a change wants to know of;
     /// nothing where they are too many.
     relabelled: Option<Vec<Event>>,
+    /// Definitions of custom attributes, by key.
+    attributes: Rows<String, AttributeDefinition>,
+    /// What definitions of texts are compiled to.
+    patterns: Patterns,
     keys: Rows<KeyId, StoredKey>,
     outcomes: Rows<OutcomeKey, KeptOutcome>,
     webhooks: Rows<WebhookId, StoredWebhook>,
@@ -196,6 +203,8 @@ impl Ledger {
             labels: Rows::default(),
             titles: Rows::default(),
             relabelled: Some(Vec::new()),
+            attributes: Rows::default(),
+            patterns: Patterns::default(),
             keys: Rows::default(),
             deleted_contacts: Rows::default(),
             outcomes: Rows::default(),
@@ -294,6 +303,7 @@ impl Ledger {
         self.emptied_inboxes.accept();
         self.labels.accept();
         self.titles.accept();
+        self.attributes.accept();
         self.keys.accept();
         self.outcomes.accept();
         self.deleted_contacts.accept();
@@ -313,6 +323,7 @@ impl Ledger {
         self.emptied_inboxes.undo();
         self.labels.undo();
         self.titles.undo();
+        self.attributes.undo();
         self.keys.undo();
         self.outcomes.undo();
         self.deleted_contacts.undo();
@@ -343,6 +354,9 @@ fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeErr
         Change::CreateLabel(new) => labels::create(step, new),
         Change::UpdateLabel { id, patch } => labels::update(step, *id, patch),
         Change::DeleteLabel { id } => labels::delete(step, *id),
+        Change::CreateAttribute(new) => attributes::create(step, new),
+        Change::UpdateAttribute { id, patch } => attributes::update(step, *id, patch),
+        Change::DeleteAttribute { id } => attributes::delete(step, *id),
         Change::CreateInbox(new) => inboxes::create(step, new),
         Change::UpdateInbox { id, patch } => inboxes::update(step, *id, patch),
         Change::DeleteInbox { id, force } => inboxes::delete(step, *id, *force),

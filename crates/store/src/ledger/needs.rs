@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use meishi_contacts::{
-    Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity, IdentityKind, InboxId,
-    KeyId, Label, LabelId, Seq, SourceId, WebhookId, limits::ACCOUNT_LABELS,
+    AttributeId, Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity,
+    IdentityKind, InboxId, KeyId, Label, LabelId, Seq, SourceId, WebhookId, definition::is_key,
+    limits::ACCOUNT_LABELS,
 };
 
 use super::{Call, Ledger, LinkKey, OutcomeKey, labels};
@@ -13,6 +14,7 @@ use crate::{Change, Context, Redelivery};
 /// What an account may have only so many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Count {
+    Attributes,
     Inboxes,
     Keys,
     Labels,
@@ -38,6 +40,10 @@ pub(crate) struct Needs {
     pub(crate) labels: BTreeSet<Label>,
     /// Labels by number.
     pub(crate) label_ids: BTreeSet<LabelId>,
+    /// Definitions of custom attributes by key.
+    pub(crate) attributes: BTreeSet<String>,
+    /// Definitions by number.
+    pub(crate) attribute_ids: BTreeSet<AttributeId>,
     /// From which event on those are needed that renamed or deleted labels.
     pub(crate) relabelled_after: Option<Seq>,
     /// Keys.
@@ -99,11 +105,13 @@ impl Needs {
                         }
                         Some(_) => {}
                         // One that a call is yet to make; what the contact has then is loaded but
-                        // for the numbers of its labels.
+                        // for the numbers of its labels, and what is said of its attributes.
                         None => {
-                            let contact = ledger.contacts.get(id).map(|stored| &stored.contact);
-                            let labels = contact.into_iter().flat_map(|contact| &contact.labels);
-                            needs.labels.extend(labels.cloned());
+                            if let Some(stored) = ledger.contacts.get(id) {
+                                needs.labels.extend(stored.contact.labels.iter().cloned());
+                                let attributes = stored.contact.custom_attributes.to_map();
+                                needs.add_keys(attributes.keys());
+                            }
                         }
                     }
                 }
@@ -144,6 +152,10 @@ impl Needs {
                 self.add_titles(&labels::told(change.before.as_ref()), seq, ledger);
                 None
             }
+            Field::CustomAttributes => {
+                self.add_keys(&change.key);
+                None
+            }
             _ => None,
         };
         let value = change.before.as_ref().and_then(|before| before.as_str());
@@ -155,7 +167,7 @@ impl Needs {
     fn add(&mut self, cx: &Context, number: usize, change: &Change) {
         match change {
             Change::CreateContact(new) | Change::UpsertContact { new, .. } => {
-                self.add_identities(&new.fields);
+                self.add_fields(&new.fields);
                 if let Some(link) = &new.link {
                     let source_id = source_id(cx, number, link.source_id.as_ref());
                     self.links.insert((link.inbox_id, source_id));
@@ -164,7 +176,7 @@ impl Needs {
             }
             Change::UpdateContact { id, patch } => {
                 self.contacts.insert(*id);
-                self.add_identities(patch);
+                self.add_fields(patch);
             }
             Change::DeleteContact { id } => {
                 self.contacts.insert(*id);
@@ -194,6 +206,13 @@ impl Needs {
             }
             Change::DeleteLabel { id } => {
                 self.label_ids.insert(*id);
+            }
+            Change::CreateAttribute(new) => {
+                self.attributes.insert(new.key.clone());
+                self.counts.insert(Count::Attributes);
+            }
+            Change::UpdateAttribute { id, .. } | Change::DeleteAttribute { id } => {
+                self.attribute_ids.insert(*id);
             }
             Change::CreateInbox(new) => {
                 self.inboxes.extend(new.id);
@@ -229,8 +248,14 @@ impl Needs {
         }
     }
 
-    fn add_identities(&mut self, patch: &ContactPatch) {
+    fn add_fields(&mut self, patch: &ContactPatch) {
         self.identities.extend(patch.identities());
+        self.add_keys(patch.custom_attributes.keys());
+    }
+
+    /// Definitions of attributes, of those keys that there can be one of.
+    fn add_keys<'k>(&mut self, keys: impl IntoIterator<Item = &'k String>) {
+        self.attributes.extend(keys.into_iter().filter(|key| is_key(key)).cloned());
     }
 }
 

@@ -6,7 +6,7 @@ use meishi_contacts::{
 };
 use serde_json::Value;
 
-use super::{Step, contacts, labels};
+use super::{Step, attributes, contacts, labels};
 use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
 
 /// Undoes an event of the contact, or one field of it.
@@ -85,6 +85,7 @@ fn undo(
     let ledger = &mut *step.ledger;
     let mut faults = contacts::held_by_others(ledger, contact.identities(), Some(id));
     faults.extend(contact.oversize(&done));
+    faults.extend(attributes::refused_changes(ledger, &done));
     if !faults.is_empty() {
         return Err(ChangeError::Faults(faults));
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use meishi_contacts::{
-    ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, LabelCard, LabelId, Seq,
-    StoredKey, StoredWebhook, WebhookId, WebhookState,
+    AttributeDefinition, ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, LabelCard,
+    LabelId, Seq, StoredKey, StoredWebhook, WebhookId, WebhookState,
 };
 
 use super::{
@@ -36,6 +36,8 @@ pub(crate) struct Writes {
     pub(crate) gone_labels: Vec<LabelId>,
     /// Contacts whose label rows go; those that stay are among `new_contact_labels`.
     pub(crate) unlabelled_contacts: Vec<ContactId>,
+    /// Keys whose definitions go, or come anew.
+    pub(crate) gone_attributes: Vec<String>,
     pub(crate) gone_links: Vec<LinkKey>,
     pub(crate) gone_identities: Vec<Identity>,
     pub(crate) gone_contacts: Vec<ContactId>,
@@ -60,6 +62,7 @@ pub(crate) struct Writes {
     pub(crate) changed_labels: Vec<LabelCard>,
     pub(crate) new_labels: Vec<LabelCard>,
     pub(crate) new_contact_labels: Vec<(ContactId, LabelId)>,
+    pub(crate) new_attributes: Vec<AttributeDefinition>,
     pub(crate) new_keys: Vec<StoredKey>,
     pub(crate) changed_keys: Vec<StoredKey>,
     pub(crate) new_webhooks: Vec<StoredWebhook>,
@@ -129,6 +132,10 @@ impl Ledger {
                 (_, None) => writes.gone_contacts.push(key),
             }
         }
+        for Difference { key, before, after } in self.attributes.differences() {
+            writes.gone_attributes.extend(before.map(|_| key));
+            writes.new_attributes.extend(after);
+        }
         moved(
             self.identities.differences(),
             &mut writes.gone_identities,
@@ -161,14 +168,7 @@ impl Ledger {
             }
         }
         let changed = self.webhooks.differences();
-        for Difference { key, before, after } in &changed {
-            let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
-            let (Some(before), Some(after)) = (before, after) else { continue };
-            let is_set_to_work = !is_at_work(before) && is_at_work(after);
-            if is_set_to_work || before.webhook.url != after.webhook.url {
-                writes.revived_webhooks.push(*key);
-            }
-        }
+        writes.revived_webhooks = changed.iter().filter(|d| is_revived(d)).map(|d| d.key).collect();
         sort_out(
             changed,
             &mut writes.gone_webhooks,
@@ -191,6 +191,13 @@ impl Ledger {
         writes.counters = (self.counters != self.loaded_counters).then_some(self.counters);
         writes
     }
+}
+
+/// Whether a webhook was set to work again, or has a new URL.
+fn is_revived(changed: &Difference<WebhookId, StoredWebhook>) -> bool {
+    let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
+    let (Some(before), Some(after)) = (&changed.before, &changed.after) else { return false };
+    (!is_at_work(before) && is_at_work(after)) || before.webhook.url != after.webhook.url
 }
 
 /// A label as one side of a change of a contact has it.

@@ -5,8 +5,8 @@ use meishi_test_postgres::{Cluster, Database};
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    accounts, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys, labels,
-    lanes, load, migrations, retention, save, session, statement::Statement, webhooks,
+    accounts, attributes, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys,
+    labels, lanes, load, migrations, retention, save, session, statement::Statement, webhooks,
 };
 
 /// Tables without an account: reference tables on Citus.
@@ -26,6 +26,7 @@ async fn migrated() -> (Client, Database) {
 fn all_statements() -> Vec<(&'static str, Statement)> {
     [
         accounts::STATEMENTS,
+        attributes::STATEMENTS,
         contacts::STATEMENTS,
         deliveries::STATEMENTS,
         events::STATEMENTS,
@@ -62,10 +63,11 @@ async fn every_statement_prepares_on_an_empty_database() {
 
 /// Statements that look at all rows of a key's first part on purpose, of tables that are small or to
 /// count or delete what is there.
-const WHOLE: [&str; 16] = [
+const WHOLE: [&str; 17] = [
     "ALL",
     "ANY_ACCOUNT",
     "AT_WORK",
+    "COUNT_ATTRIBUTES",
     "COUNT_INBOXES",
     "COUNT_KEYS",
     "COUNT_LABELS",

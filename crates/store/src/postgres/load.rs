@@ -6,7 +6,7 @@ use futures::{future::try_join_all, try_join};
 use meishi_contacts::{AccountId, ContactId, InboxId, KeyId, Label, SourceId, UnixMillis};
 
 use super::{
-    contacts, deliveries,
+    attributes, contacts, deliveries,
     error::Error,
     events, inboxes, keys, labels,
     row::{self, column},
@@ -28,6 +28,7 @@ statements! {
     COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
     COUNT_LABELS(INT8) = "SELECT count(*) FROM labels WHERE account_id = $1";
+    COUNT_ATTRIBUTES(INT8) = "SELECT count(*) FROM attribute_definitions WHERE account_id = $1";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
     COUNT_WEBHOOKS(INT8) = "SELECT count(*) FROM webhooks
          WHERE account_id = $1 AND state <> 'deleted'";
@@ -56,13 +57,15 @@ pub(super) async fn rows(
         reader.inboxes(&needs.inboxes),
         reader.link_counts(&needs.link_counts),
         reader.labels(needs),
+        reader.attributes(needs),
         reader.keys(needs),
         reader.counts(needs),
         reader.outcomes(needs),
         reader.past(needs),
         reader.webhooks(needs),
     )?;
-    let (contacts, owners, holders, inboxes, link_counts, labels, keys, counts, ..) = read;
+    let (contacts, owners, holders, inboxes, link_counts, labels, attributes, keys, counts, ..) =
+        read;
     let (.., outcomes, past, webhooks) = read;
     let mut notes = vec![
         contacts,
@@ -71,6 +74,7 @@ pub(super) async fn rows(
         inboxes,
         link_counts,
         labels,
+        attributes,
         keys,
         counts,
         outcomes,
@@ -166,6 +170,20 @@ impl Reader<'_> {
         }))
     }
 
+    async fn attributes(&self, needs: &Needs) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let keys: Vec<&str> = needs.attributes.iter().map(String::as_str).collect();
+        let ids: Vec<i64> = needs.attribute_ids.iter().map(|id| id.0).collect();
+        let (by_key, by_id) = try_join!(
+            attributes::keyed(session, account, &keys),
+            attributes::some(session, account, &ids)
+        )?;
+        Ok(Box::new(|ledger| {
+            let found = by_key.into_iter().chain(by_id);
+            found.for_each(|definition| ledger.load_attribute(definition));
+        }))
+    }
+
     async fn keys(&self, needs: &Needs) -> Result<Note, Error> {
         let ids: Vec<i64> = needs.keys.iter().map(|id| id.0).collect();
         let found = keys::some(self.session, self.account, &ids).await?;
@@ -176,6 +194,7 @@ impl Reader<'_> {
         let mut counts = Vec::new();
         for count in &needs.counts {
             let statement = match count {
+                Count::Attributes => COUNT_ATTRIBUTES,
                 Count::Inboxes => COUNT_INBOXES,
                 Count::Keys => COUNT_KEYS,
                 Count::Labels => COUNT_LABELS,

@@ -5,6 +5,7 @@
 //! files hold the statements of reads, one file a noun.
 
 mod accounts;
+mod attributes;
 mod batch;
 mod connect;
 mod contacts;
@@ -37,8 +38,8 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
-    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, LabelCard, LabelId,
-    SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, AttributeDefinition, AttributeId, ContactId, Event, Identity, Inbox,
+    InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
     limits::{PURGED_ROWS, READ_ROWS},
 };
 
@@ -321,6 +322,18 @@ impl Store for PostgresStore {
 
     async fn relabelled(&self, account: AccountId, after: Seq) -> Result<Vec<Event>, StoreError> {
         self.read(move |session| events::relabelled(session, account, after).boxed()).await
+    }
+
+    async fn attributes(&self, account: AccountId) -> Result<Vec<AttributeDefinition>, StoreError> {
+        self.read(move |session| attributes::list(session, account).boxed()).await
+    }
+
+    async fn attribute(
+        &self,
+        account: AccountId,
+        id: AttributeId,
+    ) -> Result<Option<AttributeDefinition>, StoreError> {
+        self.read(move |session| attributes::get(session, account, id).boxed()).await
     }
 
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {

@@ -1,7 +1,7 @@
 //! What calls left, written table by table in one round trip: what goes (`gone.rs`), then what comes or
 //! changes, where a list is a few arrays that `unnest` makes rows of again.
 
-use meishi_contacts::{AccountId, Email, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{AccountId, AttributeDefinition, Email, Identifier, Inbox, Phone, StoredKey};
 use tokio_postgres::types::ToSql;
 
 use super::{
@@ -66,6 +66,10 @@ statements! {
     INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY) =
         "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
          SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[])";
+    INSERT_ATTRIBUTE(INT8, INT8, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, INT8) =
+        "INSERT INTO attribute_definitions (account_id, id, key, name, description, type,
+           list_values, regex, hint, mode, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     INSERT_CONTACT_LABELS(INT8, INT8_ARRAY, INT8_ARRAY) =
         "INSERT INTO contact_labels (account_id, contact_id, label_id)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])";
@@ -112,14 +116,14 @@ statements! {
         "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint, outcome,
            created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id, last_key_id,
-           last_label_id, last_webhook_id, contacts, resolved_contacts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+           last_label_id, last_webhook_id, contacts, resolved_contacts, last_attribute_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "UPDATE counters SET last_seq = $2, last_contact_id = $3, last_inbox_id = $4,
            last_key_id = $5, last_label_id = $6, last_webhook_id = $7, contacts = $8,
-           resolved_contacts = $9
+           resolved_contacts = $9, last_attribute_id = $10
          WHERE account_id = $1";
 }
 
@@ -155,6 +159,9 @@ pub(super) async fn rows(
         let contacts: Vec<_> = new.iter().map(|(contact, _)| contact.0).collect();
         let labels: Vec<_> = new.iter().map(|(_, label)| label.0).collect();
         batch.send(INSERT_CONTACT_LABELS, Expect::Rows(new.len()), (contacts, labels));
+    }
+    for definition in &writes.new_attributes {
+        batch.attribute(definition)?;
     }
     batch.new_keys(&writes.new_keys);
     for stored in &writes.changed_keys {
@@ -237,6 +244,23 @@ impl<'a> Batch<'a> {
             let columns = (ids, titles, colors, descriptions, shown);
             self.send(INSERT_LABELS, Expect::Rows(new.len()), columns);
         }
+    }
+
+    fn attribute(&mut self, definition: &'a AttributeDefinition) -> Result<(), Error> {
+        let columns = (
+            definition.id.0,
+            definition.key.as_str(),
+            definition.name.as_str(),
+            &definition.description,
+            definition.kind.as_str(),
+            to_json(&definition.values)?,
+            &definition.regex,
+            &definition.hint,
+            definition.mode.as_str(),
+            definition.created_at.0,
+        );
+        self.send(INSERT_ATTRIBUTE, Expect::Rows(1), columns);
+        Ok(())
     }
 
     fn contacts(&mut self, statement: Statement, contacts: &'a [StoredContact]) {
@@ -360,6 +384,7 @@ impl<'a> Batch<'a> {
             counters.last_webhook_id,
             counters.contacts,
             counters.resolved_contacts,
+            counters.last_attribute_id,
         );
         self.send(statement, Expect::Rows(1), columns);
     }

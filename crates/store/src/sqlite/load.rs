@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, deliveries, events, inboxes, keys, labels, row, webhooks};
+use super::{attributes, contacts, deliveries, events, inboxes, keys, labels, row, webhooks};
 use crate::{
     Include,
     ledger::{Count, KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
@@ -17,6 +17,7 @@ statements! {
     COUNT_INBOXES = "SELECT count(*) FROM inboxes WHERE account_id = ?1";
     COUNT_LINKS = "SELECT count(*) FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
     COUNT_LABELS = "SELECT count(*) FROM labels WHERE account_id = ?1";
+    COUNT_ATTRIBUTES = "SELECT count(*) FROM attribute_definitions WHERE account_id = ?1";
     COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE account_id = ?1";
     COUNT_WEBHOOKS = "SELECT count(*) FROM webhooks WHERE account_id = ?1 AND state <> 'deleted'";
     OUTCOMES_OF = "SELECT api_key_id, route, key FROM idempotency_contacts
@@ -78,6 +79,7 @@ pub(super) fn rows(
     };
     for count in &needs.counts {
         let statement = match count {
+            Count::Attributes => COUNT_ATTRIBUTES,
             Count::Inboxes => COUNT_INBOXES,
             Count::Keys => COUNT_KEYS,
             Count::Labels => COUNT_LABELS,
@@ -88,19 +90,7 @@ pub(super) fn rows(
     for inbox in &needs.link_counts {
         ledger.load_link_count(*inbox, number(COUNT_LINKS, &[account.0, inbox.0])?);
     }
-    for title in &needs.labels {
-        if let Some(label) = labels::titled(connection, account, title)? {
-            ledger.load_label(label);
-        }
-    }
-    for id in &needs.label_ids {
-        if let Some(label) = labels::get(connection, account, *id)? {
-            ledger.load_label(label);
-        }
-    }
-    if let Some(after) = needs.relabelled_after {
-        ledger.load_relabelled(events::relabelled(connection, account, after)?);
-    }
+    labels_and_attributes(connection, account, needs, ledger)?;
     for id in &needs.keys {
         if let Some(key) = keys::get(connection, account, *id)? {
             ledger.load_key(key);
@@ -120,6 +110,41 @@ pub(super) fn rows(
     for key in &needs.outcomes {
         if let Some(kept) = outcome(connection, account, key)? {
             ledger.load_outcome(key.clone(), kept);
+        }
+    }
+    Ok(())
+}
+
+/// Labels, what happened to them, and definitions of attributes.
+fn labels_and_attributes(
+    connection: &Connection,
+    account: AccountId,
+    needs: &Needs,
+    ledger: &mut Ledger,
+) -> rusqlite::Result<()> {
+    for title in &needs.labels {
+        if let Some(label) = labels::titled(connection, account, title)? {
+            ledger.load_label(label);
+        }
+    }
+    for id in &needs.label_ids {
+        if let Some(label) = labels::get(connection, account, *id)? {
+            ledger.load_label(label);
+        }
+    }
+    if let Some(after) = needs.relabelled_after {
+        ledger.load_relabelled(events::relabelled(connection, account, after)?);
+    }
+    if ledger.defined_attributes() {
+        for key in &needs.attributes {
+            if let Some(definition) = attributes::keyed(connection, account, key)? {
+                ledger.load_attribute(definition);
+            }
+        }
+    }
+    for id in &needs.attribute_ids {
+        if let Some(definition) = attributes::get(connection, account, *id)? {
+            ledger.load_attribute(definition);
         }
     }
     Ok(())

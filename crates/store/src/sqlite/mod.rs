@@ -15,6 +15,7 @@ macro_rules! statements {
 }
 
 mod accounts;
+mod attributes;
 mod backup;
 mod changes;
 mod checkpoint;
@@ -47,8 +48,8 @@ use std::{
 
 use async_trait::async_trait;
 use meishi_contacts::{
-    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, LabelCard, LabelId,
-    SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, AttributeDefinition, AttributeId, ContactId, Event, Identity, Inbox,
+    InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
 };
 use rusqlite::Connection;
 
@@ -277,6 +278,18 @@ impl Store for SqliteStore {
         self.readers.read(|connection| events::relabelled(connection, account, after))
     }
 
+    async fn attributes(&self, account: AccountId) -> Result<Vec<AttributeDefinition>, StoreError> {
+        self.readers.read(|connection| attributes::list(connection, account))
+    }
+
+    async fn attribute(
+        &self,
+        account: AccountId,
+        id: AttributeId,
+    ) -> Result<Option<AttributeDefinition>, StoreError> {
+        self.readers.read_one(|connection| attributes::get(connection, account, id))
+    }
+
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {
         self.readers.read(|connection| inboxes::list(connection, account))
     }
@@ -485,6 +498,7 @@ mod tests {
         let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
         for (name, statement) in [
             accounts::STATEMENTS,
+            attributes::STATEMENTS,
             contacts::STATEMENTS,
             deliveries::STATEMENTS,
             events::STATEMENTS,

@@ -61,6 +61,9 @@ impl State {
             }
             EventBody::LabelUpdated { .. }
             | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::KeyUpdated { .. }
             | EventBody::KeyRotated { .. }
             | EventBody::ContactRestored(_)
@@ -132,7 +135,12 @@ fn change_contact(contact: &mut Contact, change: &FieldChange) {
         | Field::Title
         | Field::Color
         | Field::Description
-        | Field::ShowOnSidebar => panic!("not a field of a contact: {change:?}"),
+        | Field::ShowOnSidebar
+        | Field::Type
+        | Field::Values
+        | Field::Regex
+        | Field::Hint
+        | Field::Mode => panic!("not a field of a contact: {change:?}"),
     }
 }
 

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::{inboxes::InboxView, livedesk::contacts::view::ContactView, rfc3339};
+use crate::api::{
+    attributes::AttributeView, inboxes::InboxView, livedesk::contacts::view::ContactView, rfc3339,
+};
 
 /// One change of the account. Which members there are beside the first five goes by `type`.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -19,8 +21,9 @@ pub struct EventView<'a> {
     seq: i64,
     /// What happened: `contact.created`, `contact.updated`, `contact.deleted`, `contact.restored`,
     /// `contact.erased`, `tombstone` (what is left of an event of an erased contact),
-    /// `label.created`, `label.updated`, `label.deleted`, `inbox.created`, `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`,
-    /// `account.created`. There will be others: pass over those that you do not know.
+    /// `label.created`, `label.updated`, `label.deleted`, `attribute.created`,
+    /// `attribute.updated`, `attribute.deleted` (definitions of custom attributes), `inbox.created`,
+    /// `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`, `account.created`. There will be others: pass over those that you do not know.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "contact.updated")]
     kind: &'static str,
@@ -70,6 +73,18 @@ pub struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false, example = 3)]
     label_id: Option<i64>,
+    /// The key of the custom attribute whose definition the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "vip_level")]
+    attribute: Option<&'a str>,
+    /// That definition's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false, example = 3)]
+    attribute_id: Option<i64>,
+    /// The definition that was made, or as it was when it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AttributeView, required = false)]
+    definition: Option<AttributeView>,
     /// The channel that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false, example = 407)]
@@ -281,6 +296,9 @@ fn is_for_administrators(body: &EventBody) -> bool {
         | EventBody::LabelCreated(_)
         | EventBody::LabelUpdated { .. }
         | EventBody::LabelDeleted(_)
+        | EventBody::AttributeCreated(_)
+        | EventBody::AttributeUpdated { .. }
+        | EventBody::AttributeDeleted(_)
         | EventBody::InboxCreated(_)
         | EventBody::InboxUpdated { .. }
         | EventBody::InboxDeleted { .. } => false,
@@ -326,6 +344,15 @@ impl<'a> EventView<'a> {
             EventBody::LabelUpdated { title, changes, .. } => {
                 let label_id = body.subject();
                 Self { label: Some(title.as_str()), label_id, ..self.with_changes(changes) }
+            }
+            EventBody::AttributeCreated(definition) | EventBody::AttributeDeleted(definition) => {
+                let (attribute, attribute_id) = (Some(definition.key.as_str()), body.subject());
+                let definition = Some(definition.clone().into());
+                Self { attribute, attribute_id, definition, ..self }
+            }
+            EventBody::AttributeUpdated { key, changes, .. } => {
+                let (attribute, attribute_id) = (Some(key.as_str()), body.subject());
+                Self { attribute, attribute_id, ..self.with_changes(changes) }
             }
             EventBody::InboxCreated(inbox) => self.with_inbox(inbox),
             EventBody::InboxUpdated { id, changes } => {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     App,
+    api::named,
     body::Fields,
     egress::{Target, TargetError},
 };
@@ -105,21 +106,6 @@ pub(super) fn state(body: &Fields, faults: &mut Vec<Fault>) -> Option<WebhookSta
     let chosen =
         |name: &str| WebhookState::parse(name).filter(|state| *state != WebhookState::Disabled);
     named(body, "state", "must be enabled or paused", chosen, faults)
-}
-
-fn named<T>(
-    body: &Fields,
-    name: &str,
-    problem: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-    faults: &mut Vec<Fault>,
-) -> Option<T> {
-    let value = body.members.get(name).filter(|value| !value.is_null())?;
-    let found = value.as_str().and_then(parse);
-    if found.is_none() {
-        faults.push(Fault::invalid(name, problem));
-    }
-    found
 }
 
 /// Whether mere activity counts.

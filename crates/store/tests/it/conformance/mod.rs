@@ -16,6 +16,7 @@ pub(crate) mod values;
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
+pub(crate) mod attributes;
 pub(crate) mod closing;
 pub(crate) mod concurrency;
 pub(crate) mod contact_creation;
@@ -133,6 +134,16 @@ macro_rules! store_conformance {
                 labels_are_given_back_by_what_they_are_called_now,
                 a_contact_comes_back_with_the_labels_that_are_there,
                 labels_of_another_account_are_not_found,
+            }
+            attributes {
+                an_attribute_is_defined_and_changed,
+                a_key_is_one_definitions_and_stays_it,
+                an_account_has_so_many_definitions,
+                what_does_not_fit_is_refused_where_it_is_enforced,
+                what_is_there_never_makes_a_write_fail,
+                what_is_undone_has_to_fit,
+                a_definition_holds_from_its_change_on,
+                definitions_of_another_account_are_not_found,
             }
             inboxes {
                 a_channel_gets_the_next_id,

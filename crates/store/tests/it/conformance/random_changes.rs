@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use meishi_contacts::{
-    AttributesPatch, Availability, ContactId, ContactPatch, Credential, Email, Fault, Field,
-    FieldPath, Identifier, InboxId, InboxPatch, KeyId, KeyPatch, Label, LabelId, LabelPatch,
-    NewContact, NewKey, NewLabel, NewLink, Patch, Phone, Role, SecretHash, Seed, Seq, SourceId,
-    UnixMillis, Version, WebhookEvent, WebhookId, WebhookPatch, WebhookState, ids::MAX_ID,
+    AttributeId, AttributeMode, AttributePatch, AttributeType, AttributesPatch, Availability,
+    ContactId, ContactPatch, Credential, Email, Fault, Field, FieldPath, Identifier, InboxId,
+    InboxPatch, KeyId, KeyPatch, Label, LabelId, LabelPatch, NewAttribute, NewContact, NewKey,
+    NewLabel, NewLink, Patch, Phone, Role, SecretHash, Seed, Seq, SourceId, UnixMillis, Version,
+    WebhookEvent, WebhookId, WebhookPatch, WebhookState, ids::MAX_ID,
 };
 use meishi_store::{Change, Context, Idempotency, Redelivery, Store, StoreError};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -228,10 +229,48 @@ pub(crate) fn change(
     prop_oneof![
         6 => contacts.boxed(),
         2 => own_labels().boxed(),
+        1 => definitions().boxed(),
         3 => past().boxed(),
         2 => inboxes.boxed(),
         1 => keys.boxed(),
         1 => webhooks().boxed(),
+    ]
+    .boxed()
+}
+
+/// Definitions of the attributes that contacts are given.
+fn definitions() -> impl Strategy<Value = Change> {
+    let id = || (1..4_i64).prop_map(AttributeId);
+    let words = || select(vec!["x", "1", "true", "^."]).prop_map(str::to_owned);
+    let text = || {
+        prop_oneof![
+            2 => Just(Patch::Keep), 1 => Just(Patch::Clear), 1 => words().prop_map(Patch::Set)
+        ]
+    };
+    let fields = || {
+        let kind = option::of(select(AttributeType::ALL.to_vec()));
+        let values = option::of(vec(words(), 0..3));
+        let mode = option::of(select(AttributeMode::ALL.to_vec()));
+        (option::of(words()), kind, values, (text(), text(), text()), mode).prop_map(
+            |(name, kind, values, (description, regex, hint), mode)| AttributePatch {
+                key: None,
+                name,
+                description,
+                kind,
+                values,
+                regex,
+                hint,
+                mode,
+            },
+        )
+    };
+    let key = select(vec!["a", "b", "A"]).prop_map(str::to_owned);
+    prop_oneof![
+        3 => (key, fields()).prop_map(|(key, fields)| {
+            Change::CreateAttribute(NewAttribute { key, fields })
+        }),
+        2 => (id(), fields()).prop_map(|(id, patch)| Change::UpdateAttribute { id, patch }),
+        1 => id().prop_map(|id| Change::DeleteAttribute { id }),
     ]
     .boxed()
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use meishi_contacts::{
-    AccountId, Card, Contact, ContactId, Event, EventBody, Field, FieldChange, Inbox, InboxId,
-    KeyId, LabelCard, LabelId, Relabelling, Seq, UnixMillis, Version, Webhook, WebhookId,
-    WebhookState, event::KeyCard, limits::READ_ROWS,
+    AccountId, AttributeDefinition, AttributeId, Card, Contact, ContactId, Event, EventBody, Field,
+    FieldChange, Inbox, InboxId, KeyId, LabelCard, LabelId, Relabelling, Seq, UnixMillis, Version,
+    Webhook, WebhookId, WebhookState, event::KeyCard, limits::READ_ROWS,
 };
 use meishi_store::{Include, Store};
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,6 +21,7 @@ pub(crate) struct Replay {
     inboxes: BTreeMap<InboxId, Inbox>,
     keys: BTreeMap<KeyId, (KeyCard, Option<UnixMillis>)>,
     labels: BTreeMap<LabelId, LabelCard>,
+    attributes: BTreeMap<AttributeId, AttributeDefinition>,
     webhooks: BTreeMap<WebhookId, Webhook>,
     /// Some events are tombstones.
     erased_later: bool,
@@ -91,6 +92,9 @@ impl Replay {
                 assert_eq!(self.labels.remove(&label.id).as_ref(), Some(label));
                 self.relabel(&event.body);
             }
+            EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_) => self.define(event),
             EventBody::InboxCreated(inbox) => {
                 assert_eq!(self.inboxes.insert(inbox.id, inbox.clone()), None);
             }
@@ -135,6 +139,26 @@ impl Replay {
             EventBody::WebhookDeleted(webhook) => {
                 assert!(self.webhooks.remove(&webhook.id).is_some());
             }
+        }
+    }
+
+    /// Makes, changes or takes away a definition of an attribute.
+    fn define(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::AttributeCreated(definition) => {
+                assert!(self.attributes.values().all(|known| known.key != definition.key));
+                assert_eq!(definition.created_at, event.at);
+                assert_eq!(self.attributes.insert(definition.id, definition.clone()), None);
+            }
+            EventBody::AttributeUpdated { id, key, changes } => {
+                let definition = self.attributes.get_mut(id).unwrap();
+                change(definition, changes);
+                assert_eq!(definition.key, *key);
+            }
+            EventBody::AttributeDeleted(definition) => {
+                assert_eq!(self.attributes.remove(&definition.id).as_ref(), Some(definition));
+            }
+            other => panic!("no definition: {other:?}"),
         }
     }
 
@@ -239,6 +263,14 @@ async fn account_is_as_its_events_tell(store: &dyn Store, account: AccountId) {
         assert_eq!(replay.labels.get(&label.id), Some(label));
     }
     assert_eq!(labels.len(), replay.labels.len());
+    let definitions = store.attributes(account).await.unwrap();
+    assert!(definitions.is_sorted_by(|a, b| a.key < b.key));
+    for definition in &definitions {
+        let read = store.attribute(account, definition.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(definition));
+    }
+    let by_id: BTreeMap<_, _> = definitions.into_iter().map(|d| (d.id, d)).collect();
+    assert_eq!(by_id, replay.attributes);
     let inboxes = store.inboxes(account).await.unwrap();
     assert_eq!(inboxes, replay.inboxes.into_values().collect::<Vec<_>>());
     let webhooks = store.webhooks(account).await.unwrap();

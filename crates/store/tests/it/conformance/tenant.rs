@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use meishi_contacts::{
-    AccountId, Actor, ApiKey, Card, Contact, ContactId, ContactLink, ContactPatch, Credential,
-    Event, Identity, IdentityKind, Inbox, InboxId, Label, LabelCard, NewInbox, NewKey, NewWebhook,
-    Role, Seq, Webhook, limits::READ_ROWS,
+    AccountId, Actor, ApiKey, AttributeDefinition, Card, Contact, ContactId, ContactLink,
+    ContactPatch, Credential, Event, Identity, IdentityKind, Inbox, InboxId, Label, LabelCard,
+    NewInbox, NewKey, NewWebhook, Role, Seq, Webhook, limits::READ_ROWS,
 };
 use meishi_store::{
     Applied, Change, ChangeError, ContactRecord, Context, Counts, ErasureReceipt, History, Include,
@@ -35,6 +35,7 @@ pub(crate) struct State {
     counts: Counts,
     contacts: Vec<ContactRecord>,
     labels: Vec<LabelCard>,
+    attributes: Vec<AttributeDefinition>,
     inboxes: Vec<Inbox>,
     keys: Vec<ApiKey>,
     webhooks: Vec<Webhook>,
@@ -151,6 +152,11 @@ impl Tenant {
         labels.into_iter().find(|label| label.title.as_str() == title).unwrap()
     }
 
+    /// All definitions of custom attributes, by key.
+    pub(crate) async fn attributes(&self) -> Vec<AttributeDefinition> {
+        self.store.attributes(self.account).await.unwrap()
+    }
+
     pub(crate) async fn create_inbox(&self, new: NewInbox) -> Inbox {
         match self.change(Change::CreateInbox(new)).await {
             Ok(Outcome::InboxCreated(inbox)) => inbox,
@@ -258,6 +264,7 @@ impl Tenant {
             counts: self.store.counts(self.account).await.unwrap().unwrap(),
             contacts: self.contacts().await,
             labels: self.labels().await,
+            attributes: self.attributes().await,
             inboxes: self.store.inboxes(self.account).await.unwrap(),
             keys: self.store.keys(self.account).await.unwrap(),
             webhooks: self.store.webhooks(self.account).await.unwrap(),

@@ -368,6 +368,9 @@ impl Known {
             | Change::CreateLabel(_)
             | Change::UpdateLabel { .. }
             | Change::DeleteLabel { .. }
+            | Change::CreateAttribute(_)
+            | Change::UpdateAttribute { .. }
+            | Change::DeleteAttribute { .. }
             | Change::CreateInbox(_)
             | Change::CreateKey(_)
             | Change::CreateWebhook(_) => {}

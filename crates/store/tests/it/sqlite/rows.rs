@@ -62,7 +62,9 @@ const NUMBERS: &str = "
       OR EXISTS (SELECT 1 FROM api_keys r
         WHERE r.account_id = counters.account_id AND r.id > last_key_id)
       OR EXISTS (SELECT 1 FROM labels r
-        WHERE r.account_id = counters.account_id AND r.id > last_label_id)";
+        WHERE r.account_id = counters.account_id AND r.id > last_label_id)
+      OR EXISTS (SELECT 1 FROM attribute_definitions r
+        WHERE r.account_id = counters.account_id AND r.id > last_attribute_id)";
 
 const EVENTS: &str = "
     SELECT account_id FROM events GROUP BY account_id
