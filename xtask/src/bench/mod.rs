@@ -78,7 +78,10 @@ fn section(
     reference: &Path,
     options: &Options,
 ) -> Result<Section> {
-    let mut ours = open(store, meishi)?;
+    let mut ours = match &options.data {
+        Some(directory) if store == Store::Sqlite => Meishi::kept(meishi, directory)?,
+        _ => open(store, meishi)?,
+    };
     let growth = grow(&mut ours, options)?;
     let starts = starts(&mut ours)?;
     let mut theirs = match other {
@@ -161,6 +164,9 @@ fn grow(server: &mut Meishi, options: &Options) -> Result<Vec<Growth>> {
     let mut growth = Vec::new();
     server.start()?;
     for contacts in [0, options.contacts / 100, options.contacts / 10, options.contacts] {
+        if contacts < server.contacts() {
+            continue;
+        }
         let (before, took) = (server.contacts(), server.fill(contacts)?);
         let first = Instant::now();
         server.call("GET", "/api/v2/accounts/contacts?q=warm", "")?;

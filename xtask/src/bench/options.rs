@@ -1,6 +1,6 @@
 //! What of the bench is run, and how.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +22,8 @@ pub(super) struct Options {
     only: Vec<String>,
     /// A commit to measure beside.
     pub(super) against: Option<String>,
+    /// A directory that keeps the embedded store's contacts from one run to the next.
+    pub(super) data: Option<PathBuf>,
 }
 
 /// Where contacts are kept.
@@ -52,6 +54,7 @@ impl Options {
             connections: vec![1, 64, 256],
             only: Vec::new(),
             against: None,
+            data: None,
         }
     }
 
@@ -85,6 +88,7 @@ impl Options {
                 }
                 "--only" => options.only = value()?.split(';').map(str::to_owned).collect(),
                 "--against" => options.against = Some(value()?.to_owned()),
+                "--data" => options.data = Some(value()?.into()),
                 _ => bail!("`cargo xtask bench` does not take `{arg}`"),
             }
         }
@@ -102,6 +106,7 @@ impl Options {
         !self.unoptimised
             && self.only.is_empty()
             && self.against.is_none()
+            && self.data.is_none()
             && self.stores == complete.stores
             && self.contacts == complete.contacts
             && self.rounds >= complete.rounds

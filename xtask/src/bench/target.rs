@@ -53,6 +53,8 @@ pub(super) struct Meishi {
     contacts: u64,
     /// The number of the last contact that was created, in or beyond the dataset.
     last: u64,
+    /// Where the next run finds what there is.
+    note: Option<PathBuf>,
 }
 
 impl Meishi {
@@ -61,6 +63,30 @@ impl Meishi {
         let scratch = Scratch::new()?;
         let place = Place::Directory(scratch.path().join("data"));
         Self::new(program, place, scratch)
+    }
+
+    /// One on the embedded store, with the contacts that an earlier run left in a directory.
+    pub(super) fn kept(program: &Path, directory: &Path) -> Result<Self> {
+        let place = Place::Directory(directory.join("data"));
+        let scratch = Scratch::new()?;
+        let path = directory.join("bench.json");
+        let mut kept = if path.exists() {
+            let (authorization, contacts, last) = serde_json::from_slice(&fs::read(&path)?)?;
+            let program = program.to_owned();
+            Self { program, place, authorization, scratch, server: None, contacts, last, note: None }
+        } else {
+            fs::create_dir_all(directory)?;
+            Self::new(program, place, scratch)?
+        };
+        kept.note = Some(path);
+        Ok(kept)
+    }
+
+    /// Notes for the next run what there is.
+    fn take_note(&self) -> Result<()> {
+        let Some(path) = &self.note else { return Ok(()) };
+        let note = (&self.authorization, self.contacts, self.last);
+        Ok(fs::write(path, serde_json::to_vec(&note)?)?)
     }
 
     /// One on a PostgreSQL of its own, which runs on the server's core.
@@ -77,8 +103,16 @@ impl Meishi {
         let first: Value = serde_json::from_str(&shell::capture(&mut init)?)?;
         let member = |name: &str| first.get(name).and_then(Value::as_str).context("no credentials");
         let authorization = basic(member("api_key")?, member("api_secret")?)?;
-        let program = program.to_owned();
-        Ok(Self { program, place, authorization, scratch, server: None, contacts: 0, last: 0 })
+        Ok(Self {
+            program: program.to_owned(),
+            place,
+            authorization,
+            scratch,
+            server: None,
+            contacts: 0,
+            last: 0,
+            note: None,
+        })
     }
 
     /// Starts the server; how long it took until it listened.
@@ -121,6 +155,9 @@ impl Meishi {
     /// Creates the dataset's contacts up to `contacts`, with their labels; how long the former took.
     pub(super) fn fill(&mut self, contacts: u64) -> Result<Duration> {
         let (from, begun) = (self.contacts + 1, Instant::now());
+        if contacts == self.contacts {
+            return Ok(Duration::ZERO);
+        }
         ensure!(self.last == self.contacts, "other contacts were created meanwhile");
         for chunk in (from..=contacts).step_by(usize::try_from(CHUNK)?) {
             let last = contacts.min(chunk + CHUNK - 1);
@@ -134,6 +171,7 @@ impl Meishi {
         let created = begun.elapsed();
         self.label(from, contacts)?;
         (self.contacts, self.last) = (contacts, contacts);
+        self.take_note()?;
         Ok(created)
     }
 
@@ -168,6 +206,7 @@ impl Meishi {
         // Contacts that this measurement creates do not meet those of another one.
         if matches!(ask, Ask::Create | Ask::Mixed) {
             self.last += 10_000_000;
+            self.take_note()?;
         }
         let load = Load { server, connections, time };
         load.run(move |into| writer.write(&ask, into))
