@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Card, ContactId, Inbox, InboxId, KeyId, Label, Role, Seq, UnixMillis, Version, Webhook,
-    WebhookId, fault::escape_pointer,
+    AttributeDefinition, AttributeId, Card, ContactId, Inbox, InboxId, KeyId, Label, LabelCard,
+    LabelId, Role, Seq, UnixMillis, Version, Webhook, WebhookId, fault::escape_pointer,
 };
 
 /// One change of one account.
@@ -72,11 +72,33 @@ pub enum EventBody {
         /// Which contact it was about.
         id: ContactId,
     },
-    /// A label came into being, by being assigned for the first time.
-    LabelCreated {
-        /// Its title.
+    /// A label came into being, by being made or by being assigned for the first time.
+    LabelCreated(LabelCard),
+    /// A label changed. Where its title did, all contacts that bear it show the new one from then
+    /// on, without events of their own.
+    LabelUpdated {
+        /// Which label.
+        id: LabelId,
+        /// Its title after the change.
         title: Label,
+        /// What changed.
+        changes: Vec<FieldChange>,
     },
+    /// A label was deleted, and no contact bears it any more; it is what it last was.
+    LabelDeleted(LabelCard),
+    /// A custom attribute was defined.
+    AttributeCreated(AttributeDefinition),
+    /// A definition changed. Values of contacts are as they were.
+    AttributeUpdated {
+        /// Which definition.
+        id: AttributeId,
+        /// Its key.
+        key: String,
+        /// What changed.
+        changes: Vec<FieldChange>,
+    },
+    /// A definition was deleted; it is what it last was. Values of contacts are as they were.
+    AttributeDeleted(AttributeDefinition),
     /// A channel was made.
     InboxCreated(Inbox),
     /// A channel was renamed.
@@ -157,7 +179,12 @@ impl EventBody {
             Self::ContactRestored(_) => "contact.restored",
             Self::ContactErased { .. } => "contact.erased",
             Self::Tombstone { .. } => "tombstone",
-            Self::LabelCreated { .. } => "label.created",
+            Self::LabelCreated(_) => "label.created",
+            Self::LabelUpdated { .. } => "label.updated",
+            Self::LabelDeleted(_) => "label.deleted",
+            Self::AttributeCreated(_) => "attribute.created",
+            Self::AttributeUpdated { .. } => "attribute.updated",
+            Self::AttributeDeleted(_) => "attribute.deleted",
             Self::InboxCreated(_) => "inbox.created",
             Self::InboxUpdated { .. } => "inbox.updated",
             Self::InboxDeleted { .. } => "inbox.deleted",
@@ -185,10 +212,19 @@ impl EventBody {
         }
     }
 
-    /// The number of the contact, channel, key or webhook that the event is about.
+    /// The number of the contact, label, definition, channel, key or webhook that the event is about.
     pub const fn subject(&self) -> Option<i64> {
         match self {
-            Self::AccountCreated { .. } | Self::LabelCreated { .. } => None,
+            Self::AccountCreated { .. } => None,
+            Self::LabelCreated(label) | Self::LabelDeleted(label) => match label.id.0 {
+                0 => None,
+                id => Some(id),
+            },
+            Self::LabelUpdated { id, .. } => Some(id.0),
+            Self::AttributeCreated(definition) | Self::AttributeDeleted(definition) => {
+                Some(definition.id.0)
+            }
+            Self::AttributeUpdated { id, .. } => Some(id.0),
             Self::ContactCreated(card)
             | Self::ContactDeleted(card)
             | Self::ContactRestored(card) => Some(card.contact.id.0),
@@ -251,6 +287,24 @@ pub enum Field {
     IncludeActivity,
     /// Whether a webhook is at work.
     State,
+    /// Title of a label.
+    Title,
+    /// Colour of a label.
+    Color,
+    /// What a label or a custom attribute is for.
+    Description,
+    /// Whether a console lists a label.
+    ShowOnSidebar,
+    /// Type of a custom attribute.
+    Type,
+    /// Values of a list.
+    Values,
+    /// What a text matches.
+    Regex,
+    /// What people are told of a text that does not match.
+    Hint,
+    /// Whether values that do not fit are refused.
+    Mode,
 }
 
 impl Field {
@@ -278,6 +332,15 @@ impl Field {
             Self::Format => "format",
             Self::IncludeActivity => "include_activity",
             Self::State => "state",
+            Self::Title => "title",
+            Self::Color => "color",
+            Self::Description => "description",
+            Self::ShowOnSidebar => "show_on_sidebar",
+            Self::Type => "type",
+            Self::Values => "values",
+            Self::Regex => "regex",
+            Self::Hint => "hint",
+            Self::Mode => "mode",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The fields of a contact that have a form: parsed, not checked (`livedesk-wire.md` 9.3).
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::char::is_combining_mark;
 
 use crate::{
-    fault::Fault,
+    fault::{Fault, FaultCode},
     limits::{STRING_CHARS, URL_CHARS},
 };
 
@@ -121,6 +122,28 @@ impl Label {
             return Ok(None);
         }
         Ok(Some(Self(checked_text("labels", &title, STRING_CHARS)?)))
+    }
+
+    /// Parses the title of a label that is made or renamed by itself, which is stricter than what a
+    /// contact may be labelled with: a letter or digit of any script, then at least one more of
+    /// those, `_` or `-`. Marks, as Thai and Indic scripts write vowels and tones, count as letters
+    /// but cannot come first.
+    pub fn parse_title(text: &str) -> Result<Self, Fault> {
+        let title = text.trim().to_lowercase();
+        if title.is_empty() {
+            return Err(Fault::new("title", FaultCode::Blank, "Title can't be blank"));
+        }
+        let title = checked_text("title", &title, STRING_CHARS)?;
+        let mut letters = title.chars();
+        let first = letters.next().is_some_and(char::is_alphanumeric);
+        let is_inner =
+            |c: char| c.is_alphanumeric() || matches!(c, '_' | '-') || is_combining_mark(c);
+        if !first || letters.as_str().is_empty() || !letters.all(is_inner) {
+            let problem = "must be at least two letters, digits, _ or -, beginning with a letter \
+                           or digit";
+            return Err(Fault::invalid("title", problem));
+        }
+        Ok(Self(title))
     }
 }
 

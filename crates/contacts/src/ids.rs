@@ -55,6 +55,14 @@ id!(
     KeyId
 );
 id!(
+    /// A definition of a custom attribute, counted per account.
+    AttributeId
+);
+id!(
+    /// A label, counted per account.
+    LabelId
+);
+id!(
     /// A webhook, counted per account.
     WebhookId
 );

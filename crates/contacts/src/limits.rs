@@ -28,12 +28,32 @@ pub const LABELS: usize = 200;
 pub const WEBHOOKS: i64 = 100;
 /// Channels of an account.
 pub const INBOXES: i64 = 1000;
+/// Labels of an account, those that contacts were given among them.
+pub const ACCOUNT_LABELS: i64 = 10_000;
+/// Definitions of custom attributes of an account.
+pub const ATTRIBUTES: i64 = 200;
+/// Renamings and deletions of labels since a moment of the past: 422 `limit_exceeded` of a contact
+/// `as_of` it, `invalid` of an event of it that is to be undone.
+pub const RELABELLINGS: usize = 10_000;
 /// API keys of an account.
 pub const KEYS: i64 = 1000;
 /// The highest Channel ID that may be chosen; as many lie above it for those that Meishi gives.
 pub const CHOSEN_INBOX_ID: i64 = (1 << 52) - 1;
 /// How long a rotated secret may stay valid beside the new one.
 pub const ROTATION_OVERLAP_SECONDS: i64 = 30 * 24 * 3600;
+
+// A definition of a custom attribute: 422 `limit_exceeded`, of the pattern's characters `too_long`.
+
+/// Values of a list.
+pub const ATTRIBUTE_VALUES: usize = 200;
+/// Code points in the pattern that texts match.
+pub const REGEX_CHARS: usize = 255;
+/// Bytes that such a pattern takes when it is compiled, which bounds what matching costs.
+pub const REGEX_BYTES: usize = 64 * 1024;
+/// Code points in a text that is to match a pattern: longer ones do not fit, 422 `invalid`.
+pub const REGEX_TEXT_CHARS: usize = 1024;
+/// Values of a list that a fault repeats.
+pub const REPEATED_VALUES: usize = 10;
 
 // Webhooks.
 

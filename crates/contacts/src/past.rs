@@ -36,7 +36,16 @@ impl Contact {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => None,
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => None,
         }
     }
 
@@ -90,7 +99,16 @@ impl Contact {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => return Err(NotOfTheField),
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => return Err(NotOfTheField),
         }
         Ok(())
     }

@@ -203,6 +203,21 @@ impl Columns {
         bits
     }
 
+    /// How many have a label.
+    pub(crate) fn labelled_with(&self, label: LabelId) -> usize {
+        self.labels.get(label as usize).map_or(0, Postings::len)
+    }
+
+    /// Takes a label from all who have it, and tells who they were. Those of them who have no other
+    /// are still to be told by [`Self::relabel`].
+    pub(crate) fn drop_label(&mut self, label: LabelId) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        if let Some(postings) = self.labels.get_mut(label as usize) {
+            std::mem::take(postings).read(&mut slots);
+        }
+        slots
+    }
+
     /// Who of the universe meets a condition on an attribute; `None` where only rows can tell.
     pub(crate) fn evaluate(&self, condition: &Condition, universe: &Bits) -> Option<Outcome> {
         let path = match condition.subject() {

@@ -58,6 +58,14 @@ impl Entries {
         })
     }
 
+    /// Writes the labels of the contact in a slot.
+    pub(crate) fn set_labels(&mut self, slot: Slot, labels: Box<[LabelId]>) {
+        self.held += piece(labels.len() * size_of::<LabelId>());
+        let place = self.labels.get_mut(slot as usize);
+        let before = place.map(|place| std::mem::replace(place, labels));
+        self.held -= piece(before.unwrap_or_default().len() * size_of::<LabelId>());
+    }
+
     /// Writes what is new of the contact in a slot.
     pub(crate) fn set(&mut self, slot: Slot, update: Update) {
         let at = slot as usize;
@@ -66,9 +74,7 @@ impl Entries {
         set(&mut self.last_activity, at, update.last_activity_at.map_or(NEVER, |at| at.0));
         set(&mut self.created, at, update.created_at.0);
         if let Some(labels) = update.labels {
-            self.held += piece(labels.len() * size_of::<LabelId>());
-            let before = self.labels.get_mut(at).map(|place| std::mem::replace(place, labels));
-            self.held -= piece(before.unwrap_or_default().len() * size_of::<LabelId>());
+            self.set_labels(slot, labels);
         }
         match update.email {
             Patch::Keep => {}

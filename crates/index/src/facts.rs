@@ -156,7 +156,16 @@ impl<'a> Facts<'a> {
             | Field::Events
             | Field::Format
             | Field::IncludeActivity
-            | Field::State => {}
+            | Field::State
+            | Field::Title
+            | Field::Color
+            | Field::Description
+            | Field::ShowOnSidebar
+            | Field::Type
+            | Field::Values
+            | Field::Regex
+            | Field::Hint
+            | Field::Mode => {}
         }
         Ok(())
     }

@@ -1,16 +1,19 @@
 //! The account's labels as small numbers. A label that no contact has any more keeps its number:
-//! an account's labels are few and stay, too, where the store keeps them.
+//! an account's labels are few and stay, too, where the store keeps them. One that is renamed keeps
+//! it as well; that of a deleted one is given again.
 
 use std::{collections::HashMap, mem::size_of};
 
 use meishi_contacts::Label;
 
-/// A label, for as long as the index lives.
+/// A label, for as long as the account has it.
 pub(crate) type LabelId = u32;
 
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     ids: HashMap<Label, LabelId>,
+    /// Numbers of labels that were deleted.
+    free: Vec<LabelId>,
     /// Bytes of all titles.
     text: usize,
 }
@@ -21,21 +24,50 @@ impl Labels {
         if let Some(id) = self.ids.get(label) {
             return *id;
         }
-        let id = LabelId::try_from(self.ids.len()).unwrap_or(LabelId::MAX);
+        let next = || LabelId::try_from(self.ids.len()).unwrap_or(LabelId::MAX);
+        let id = self.free.pop().unwrap_or_else(next);
         self.text += label.as_str().len();
         self.ids.insert(label.clone(), id);
         id
     }
 
+    /// Gives a label another title. Fails where a contact has had a label of that title, which no
+    /// store lets happen.
+    pub(crate) fn rename(&mut self, before: &Label, after: &Label) -> Result<(), &'static str> {
+        if self.ids.contains_key(after) {
+            return Err("the title that it gives a label is another's");
+        }
+        if let Some(id) = self.ids.remove(before) {
+            self.text += after.as_str().len();
+            self.text -= before.as_str().len();
+            self.ids.insert(after.clone(), id);
+        }
+        Ok(())
+    }
+
+    /// Forgets a label, whose number no contact may have by then.
+    pub(crate) fn remove(&mut self, label: &Label) {
+        if let Some(id) = self.ids.remove(label) {
+            self.text -= label.as_str().len();
+            self.free.push(id);
+        }
+    }
+
+    /// The number of a label that a contact has had.
+    pub(crate) fn id(&self, label: &Label) -> Option<LabelId> {
+        self.ids.get(label).copied()
+    }
+
     /// The numbers of those labels that a contact has had, sorted.
     pub(crate) fn known(&self, labels: &[Label]) -> Vec<LabelId> {
-        let mut known: Vec<LabelId> =
-            labels.iter().filter_map(|label| self.ids.get(label).copied()).collect();
+        let mut known: Vec<LabelId> = labels.iter().filter_map(|label| self.id(label)).collect();
         known.sort_unstable();
         known
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.ids.capacity() * 8 / 7 * (size_of::<(Label, LabelId)>() + 1) + self.text
+        self.ids.capacity() * 8 / 7 * (size_of::<(Label, LabelId)>() + 1)
+            + self.free.capacity() * size_of::<LabelId>()
+            + self.text
     }
 }

@@ -42,7 +42,8 @@ use std::{
 };
 
 use meishi_contacts::{
-    Contact, ContactId, Event, EventBody, FieldChange, Seq, UnixSeconds, Version,
+    Contact, ContactId, Event, EventBody, FieldChange, Label, Relabelling, Seq, UnixSeconds,
+    Version,
 };
 
 pub use crate::answer::Answer;
@@ -267,12 +268,19 @@ impl Index {
             }
             EventBody::ContactDeleted(card) => self.delete(card.contact.id),
             EventBody::ContactErased { id } if self.slots.contains_key(id) => self.delete(*id),
+            EventBody::LabelUpdated { .. } | EventBody::LabelDeleted(_) => {
+                Relabelling::of(body).map_or(Ok(()), |relabelling| self.relabel(&relabelling))
+            }
             // It may have been deleted before, and its creation may be a tombstone by now. Labels
-            // come with the contacts; channels, keys and webhooks are not queried here.
+            // come with the contacts that bear them; definitions, channels, keys and
+            // webhooks are not queried here.
             EventBody::ContactErased { .. }
             | EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }
-            | EventBody::LabelCreated { .. }
+            | EventBody::LabelCreated(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }
@@ -345,6 +353,28 @@ impl Index {
             self.search = None;
         }
         Ok(())
+    }
+
+    /// Follows what happened to a label with all contacts that bear it.
+    fn relabel(&mut self, relabelling: &Relabelling) -> Result<(), &'static str> {
+        let label = match relabelling {
+            Relabelling::Renamed { before, after } => return self.labels.rename(before, after),
+            Relabelling::Deleted(label) => label,
+        };
+        let Some(id) = self.labels.id(label) else { return Ok(()) };
+        for slot in self.columns.drop_label(id) {
+            let held = self.entries.labels(slot).iter().copied();
+            let left: Box<[_]> = held.filter(|held| *held != id).collect();
+            self.columns.relabel(slot, &left, &left);
+            self.entries.set_labels(slot, left);
+        }
+        self.labels.remove(label);
+        Ok(())
+    }
+
+    /// How many contacts bear a label.
+    pub fn labelled(&self, label: &Label) -> usize {
+        self.labels.id(label).map_or(0, |id| self.columns.labelled_with(id))
     }
 
     /// The slot of a contact, a free one if it has none.

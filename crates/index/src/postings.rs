@@ -41,6 +41,14 @@ impl Postings {
         }
     }
 
+    /// How many slots.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(slots) => slots.iter().filter(|slot| **slot != NOBODY).count(),
+            Self::Many(blocks) => blocks.iter().map(|block| block.count as usize).sum(),
+        }
+    }
+
     /// About how many slots, at little cost: for a choice between sets.
     pub(crate) fn estimate(&self) -> usize {
         match self {

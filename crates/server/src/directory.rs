@@ -12,7 +12,7 @@ use std::{
 
 use futures::StreamExt;
 use meishi_contacts::{
-    AccountId, ContactId, Place, Query, Seq, Slice, TextQuery,
+    AccountId, ContactId, Label, Place, Query, Seq, Slice, TextQuery,
     limits::{CHECK_TIME, CHECKED_ROWS, INDEX_WAIT, READ_ROWS},
 };
 use meishi_index::{Answer, Index};
@@ -157,6 +157,17 @@ impl Directory {
         })
         .await
         .map_err(|error| StoreError::Internal(error.to_string()))
+    }
+
+    /// How many contacts bear each of some labels.
+    pub async fn labelled(
+        &self,
+        account: AccountId,
+        labels: impl IntoIterator<Item = &Label>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let index = self.current(account).await?;
+        let count = |label| index.as_ref().map_or(0, |index: &Index| index.labelled(label) as u64);
+        Ok(labels.into_iter().map(count).collect())
     }
 
     /// How much is loaded.

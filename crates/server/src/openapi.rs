@@ -31,6 +31,8 @@ use crate::webhooks;
     ),
     tags(
         (name = "contacts", description = "People who write in"),
+        (name = "labels", description = "What contacts are labelled with"),
+        (name = "attributes", description = "Definitions of contacts' custom attributes"),
         (name = "inboxes", description = "Channels; the id is the Channel ID"),
         (name = "keys", description = "API keys; for administrators"),
         (name = "webhooks", description = "Messages to your endpoints; for administrators"),

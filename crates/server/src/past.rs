@@ -1,7 +1,10 @@
 //! What a contact was: its events taken back, from the present one on.
 //!
 //! Every caller that wants an earlier state goes through here. Cards of creations, deletions and
-//! restorations are taken as they stand; between them each update is undone.
+//! restorations are taken as they stand; between them each update is undone. What happened to labels
+//! is in no contact's history; `past/labels.rs` finds it.
+
+mod labels;
 
 use meishi_contacts::{
     AccountId, Contact, ContactId, Event, EventBody, Seq, UnixMillis, Version,
@@ -9,6 +12,7 @@ use meishi_contacts::{
 };
 use meishi_store::{Include, Store, StoreError};
 
+use self::labels::{Known, Labels};
 use crate::ApiError;
 
 /// How often it is tried again when the contact changes between two reads.
@@ -21,6 +25,16 @@ pub(crate) enum Moment {
     After(Seq),
     /// At that time, its whole millisecond included.
     At(UnixMillis),
+}
+
+impl Moment {
+    /// Whether the event happened later.
+    fn is_before(self, event: &Event) -> bool {
+        match self {
+            Self::After(seq) => event.seq > seq,
+            Self::At(at) => event.at > at,
+        }
+    }
 }
 
 /// What a contact was.
@@ -110,18 +124,21 @@ async fn walk(
 ) -> Result<Walk, StoreError> {
     let row = store.contact(account, id, Include::Nothing).await?;
     let mut state = row.map(|record| record.contact);
-    let (mut from, mut walked) = (None, 0);
+    let (mut from, mut walked, mut told_before) = (None, 0, None);
     loop {
         let Some(page) = store.history(account, id, from, HISTORY_ROWS).await? else {
             return Ok(Walk::Absent);
         };
         for event in page.events {
-            let is_later = match moment {
-                Moment::After(seq) => event.seq > seq,
-                Moment::At(at) => event.at > at,
-            };
-            if !is_later {
-                return Ok(arrive(state, event));
+            if !moment.is_before(&event) {
+                let last = event.seq;
+                let was = match arrive(state, event) {
+                    Walk::There(was) => was,
+                    arrived => return Ok(arrived),
+                };
+                let known =
+                    Known { labels: Vec::new(), told_before, last: Some(last), after: last };
+                return with_labels(store, account, was, moment, known, most).await;
             }
             if matches!(event.body, EventBody::ContactErased { .. } | EventBody::Tombstone { .. }) {
                 return Ok(Walk::Erased);
@@ -130,10 +147,13 @@ async fn walk(
                 return Ok(Walk::TooFar);
             }
             walked += 1;
+            if labels::told(&event.body).is_some() {
+                told_before = Some(event.seq);
+            }
             state = before(state, event)?;
         }
         if page.dropped {
-            return reach_dropped(store, account, state, moment).await;
+            return reach_dropped(store, account, state, moment, told_before).await;
         }
         match page.next {
             Some(next) => from = Some(next),
@@ -185,6 +205,7 @@ async fn reach_dropped(
     account: AccountId,
     state: Option<Contact>,
     moment: Moment,
+    told_before: Option<Seq>,
 ) -> Result<Walk, StoreError> {
     let Some(counts) = store.counts(account).await? else { return Ok(Walk::Absent) };
     let is_kept = match moment {
@@ -194,9 +215,37 @@ async fn reach_dropped(
             first.first().is_some_and(|first| first.at <= at)
         }
     };
-    Ok(match state {
-        Some(contact) if is_kept => Walk::There(Box::new(Was { contact, event: None })),
-        None if is_kept => Walk::Absent,
-        _ => Walk::Dropped,
+    match state {
+        Some(contact) if is_kept => {
+            let was = Box::new(Was { contact, event: None });
+            let known =
+                Known { labels: Vec::new(), told_before, last: None, after: counts.dropped_seq };
+            with_labels(store, account, was, moment, known, 0).await
+        }
+        None if is_kept => Ok(Walk::Absent),
+        _ => Ok(Walk::Dropped),
+    }
+}
+
+/// Gives the contact the labels that it had at the moment.
+async fn with_labels(
+    store: &dyn Store,
+    account: AccountId,
+    mut was: Box<Was>,
+    moment: Moment,
+    mut known: Known,
+    most: usize,
+) -> Result<Walk, StoreError> {
+    let id = was.contact.id;
+    known.labels = std::mem::take(&mut was.contact.labels);
+    Ok(match labels::at(store, account, id, moment, known, most).await? {
+        Labels::Were(labels) => {
+            was.contact.labels = labels;
+            Walk::There(was)
+        }
+        Labels::Erased => Walk::Erased,
+        Labels::Dropped => Walk::Dropped,
+        Labels::TooFar => Walk::TooFar,
+        Labels::Changed => Walk::Changed,
     })
 }

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, App,
     account_path::take_account,
-    api::{feed, health, inboxes, keys, livedesk::contacts, webhooks},
+    api::{attributes, feed, health, inboxes, keys, labels, livedesk::contacts, webhooks},
     observe::{note_route, observe},
     openapi::{self, Document},
     rate_limit::limit_address,
@@ -40,6 +40,10 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(contacts::history::history))
         .routes(routes!(contacts::revert::revert))
         .routes(routes!(contacts::erase::erase))
+        .routes(routes!(labels::list, labels::create))
+        .routes(routes!(labels::read, labels::update, labels::delete))
+        .routes(routes!(attributes::list, attributes::create))
+        .routes(routes!(attributes::read, attributes::update, attributes::delete))
         .routes(routes!(inboxes::list, inboxes::create))
         .routes(routes!(inboxes::update, inboxes::delete))
         .routes(routes!(keys::list, keys::create))

@@ -76,7 +76,12 @@ impl<'a> What<'a> {
             EventBody::ContactErased { id } => Some(Self::Erased(*id)),
             EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }
-            | EventBody::LabelCreated { .. }
+            | EventBody::LabelCreated(_)
+            | EventBody::LabelUpdated { .. }
+            | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }

@@ -1,9 +1,10 @@
 //! Changes and their outcomes, as values that can be queued, kept and compared.
 
 use meishi_contacts::{
-    ApiKey, Contact, ContactId, ContactPatch, Fault, FieldChange, FieldPath, IdentityKind, Inbox,
-    InboxId, InboxPatch, KeyId, KeyPatch, Label, NewContact, NewInbox, NewKey, NewWebhook,
-    SecretHash, Seq, SourceId, Version, Webhook, WebhookId, WebhookPatch,
+    ApiKey, AttributeDefinition, AttributeId, AttributePatch, Contact, ContactId, ContactPatch,
+    Fault, FieldChange, FieldPath, IdentityKind, Inbox, InboxId, InboxPatch, KeyId, KeyPatch,
+    Label, LabelCard, LabelId, LabelPatch, NewAttribute, NewContact, NewInbox, NewKey, NewLabel,
+    NewWebhook, SecretHash, Seq, SourceId, Version, Webhook, WebhookId, WebhookPatch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,36 @@ pub enum Change {
         id: ContactId,
         /// All its labels from now on.
         labels: Vec<Label>,
+    },
+    /// Makes a label. Its title must be free.
+    CreateLabel(NewLabel),
+    /// Changes a label. Contacts that bear it show a new title at once and keep their versions: one
+    /// event tells of all of them.
+    UpdateLabel {
+        /// Which label.
+        id: LabelId,
+        /// What to change.
+        patch: LabelPatch,
+    },
+    /// Deletes a label and takes it from all contacts that bear it, which keep their versions: one
+    /// event tells of all of them.
+    DeleteLabel {
+        /// Which label.
+        id: LabelId,
+    },
+    /// Defines a custom attribute. Its key must be free.
+    CreateAttribute(NewAttribute),
+    /// Changes a definition. Contacts stay as they are; from then on it says what writes may set.
+    UpdateAttribute {
+        /// Which definition.
+        id: AttributeId,
+        /// What to change.
+        patch: AttributePatch,
+    },
+    /// Deletes a definition. Values of contacts stay.
+    DeleteAttribute {
+        /// Which definition.
+        id: AttributeId,
     },
     /// Makes a channel.
     CreateInbox(NewInbox),
@@ -226,6 +257,18 @@ pub enum Outcome {
         /// All of them.
         labels: Vec<Label>,
     },
+    /// The label as made.
+    LabelCreated(LabelCard),
+    /// The label after the change.
+    LabelUpdated(LabelCard),
+    /// The label is gone.
+    LabelDeleted,
+    /// The definition as made.
+    AttributeCreated(AttributeDefinition),
+    /// The definition after the change.
+    AttributeUpdated(AttributeDefinition),
+    /// The definition is gone.
+    AttributeDeleted,
     /// The channel as made.
     InboxCreated(Inbox),
     /// The channel after the change.
@@ -329,6 +372,10 @@ pub enum Missing {
     Account,
     /// The contact.
     Contact,
+    /// The label.
+    Label,
+    /// The definition of a custom attribute.
+    Attribute,
     /// The channel.
     Inbox,
     /// The key.

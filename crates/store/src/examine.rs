@@ -184,7 +184,7 @@ macro_rules! ids_below_the_last {
 ///
 /// Each statement reads a table from its beginning to its end at most once and looks up the rest
 /// by primary key, so that memory stays bounded and a million contacts take seconds.
-pub const CHECKS: [Check; 20] = [
+pub const CHECKS: [Check; 21] = [
     Check {
         name: "database_identity",
         severity: Severity::Wrong,
@@ -293,6 +293,7 @@ pub const CHECKS: [Check; 20] = [
     ids_below_the_last!("inbox_ids", "inboxes", "last_inbox_id"),
     ids_below_the_last!("key_ids", "api_keys", "last_key_id"),
     ids_below_the_last!("label_ids", "labels", "last_label_id"),
+    ids_below_the_last!("attribute_ids", "attribute_definitions", "last_attribute_id"),
     ids_below_the_last!("webhook_ids", "webhooks", "last_webhook_id"),
     Check {
         // An event of the contact's own, or one that retention took away.

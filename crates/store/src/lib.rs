@@ -28,8 +28,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use meishi_contacts::{
-    AccountId, ApiKey, Contact, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, AttributeDefinition, AttributeId, Contact, ContactId, Event, Identity,
+    Inbox, InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook,
+    WebhookId,
 };
 
 pub use crate::{
@@ -201,6 +202,27 @@ pub trait Store: Send + Sync + 'static {
         account: AccountId,
         identities: &[Identity],
     ) -> Result<Vec<Option<ContactId>>, StoreError>;
+
+    /// The account's labels, by title.
+    async fn labels(&self, account: AccountId) -> Result<Vec<LabelCard>, StoreError>;
+
+    /// A label of the account.
+    async fn label(&self, account: AccountId, id: LabelId)
+    -> Result<Option<LabelCard>, StoreError>;
+
+    /// The account's events after `after` that renamed, changed or deleted labels, oldest first: all
+    /// of them, or one more than [`RELABELLINGS`](meishi_contacts::limits::RELABELLINGS).
+    async fn relabelled(&self, account: AccountId, after: Seq) -> Result<Vec<Event>, StoreError>;
+
+    /// The account's definitions of custom attributes, by key.
+    async fn attributes(&self, account: AccountId) -> Result<Vec<AttributeDefinition>, StoreError>;
+
+    /// A definition of the account.
+    async fn attribute(
+        &self,
+        account: AccountId,
+        id: AttributeId,
+    ) -> Result<Option<AttributeDefinition>, StoreError>;
 
     /// The account's channels, by id.
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError>;

@@ -63,6 +63,28 @@ impl Datum<'_> {
         }
     }
 
+    /// The number that it is, or that its text is.
+    pub(crate) fn number(&self) -> Option<Num> {
+        self.one()?.number
+    }
+
+    /// The moment that its text tells, in milliseconds.
+    pub(crate) fn moment(&self) -> Option<i64> {
+        self.one()?.moment
+    }
+
+    /// The boolean that it is, or that its text is.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        self.one()?.flag
+    }
+
+    fn one(&self) -> Option<&Scalar<'_>> {
+        match self {
+            Self::One(scalar) => Some(scalar),
+            Self::Absent | Self::List(_) | Self::Other => None,
+        }
+    }
+
     /// The scalars in it.
     pub(super) fn scalars(&self) -> &[Scalar<'_>] {
         match self {

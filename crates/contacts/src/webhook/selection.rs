@@ -68,7 +68,12 @@ impl WebhookEvent {
             EventBody::ContactErased { .. } => Some(Self::ContactErased),
             EventBody::Tombstone { .. }
             | EventBody::AccountCreated { .. }
-            | EventBody::LabelCreated { .. }
+            | EventBody::LabelCreated(_)
+            | EventBody::LabelUpdated { .. }
+            | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
             | EventBody::InboxCreated(_)
             | EventBody::InboxUpdated { .. }
             | EventBody::InboxDeleted { .. }
@@ -157,7 +162,7 @@ pub fn is_activity(body: &EventBody) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ContactId, FieldChange, InboxId, Label, Version};
+    use crate::{ContactId, FieldChange, InboxId, Label, LabelCard, LabelId, Version};
 
     fn update(fields: &[Field]) -> EventBody {
         let changes = fields.iter().map(|field| FieldChange::of(*field, 1, 2)).collect();
@@ -193,7 +198,8 @@ mod tests {
             Some("contact.updated")
         );
         assert_eq!(update(&[Field::Name]).kind(), "contact.updated");
-        let label = EventBody::LabelCreated { title: Label::from_stored("vip".into()) };
+        let label = LabelCard::plain(LabelId(1), Label::from_stored("vip".into()));
+        let label = EventBody::LabelCreated(label);
         assert_eq!(WebhookEvent::of(&label), None);
         let inbox = EventBody::InboxUpdated { id: InboxId(1), changes: vec![] };
         assert_eq!(WebhookEvent::of(&inbox), None);

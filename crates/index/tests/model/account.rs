@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use meishi_contacts::{
-    Actor, Card, ChannelType, Contact, ContactId, ContactPatch, Event, EventBody, FieldChange,
-    Inbox, InboxId, Label, Place, Query, Seq, Slice, UnixMillis, UnixSeconds,
+    Actor, Card, ChannelType, Contact, ContactId, ContactPatch, Event, EventBody, Field,
+    FieldChange, Inbox, InboxId, Label, LabelCard, LabelId, Place, Query, Relabelling, Seq, Slice,
+    UnixMillis, UnixSeconds,
 };
 use meishi_index::{Answer, Index};
 use proptest::prelude::prop;
@@ -96,6 +97,30 @@ impl Account {
         self.write(EventBody::ContactErased { id });
     }
 
+    /// Renames or deletes a label, with one event for all contacts.
+    fn relabel(&mut self, body: EventBody) {
+        let relabelling = Relabelling::of(&body).unwrap();
+        for contact in self.contacts.values_mut().chain(self.deleted.values_mut()) {
+            relabelling.apply(&mut contact.labels);
+        }
+        self.write(body);
+    }
+
+    fn rename_label(&mut self, before: &Label, after: &Label) {
+        let bears = |contact: &Contact| contact.labels.contains(after);
+        if before != after && !self.contacts.values().chain(self.deleted.values()).any(bears) {
+            // One that nobody bears any more, so that its title is free.
+            self.delete_label(after);
+            let changes = vec![FieldChange::of(Field::Title, before.as_str(), after.as_str())];
+            let id = LabelId(1);
+            self.relabel(EventBody::LabelUpdated { id, title: after.clone(), changes });
+        }
+    }
+
+    fn delete_label(&mut self, label: &Label) {
+        self.relabel(EventBody::LabelDeleted(LabelCard::plain(LabelId(1), label.clone())));
+    }
+
     pub(crate) fn run(&mut self, step: &Step) {
         match step {
             Step::Create(patch) => self.create(patch),
@@ -129,6 +154,8 @@ impl Account {
                     self.erase(*known.get(which.index(known.len())).unwrap());
                 }
             }
+            Step::RenameLabel(before, after) => self.rename_label(before, after),
+            Step::DeleteLabel(label) => self.delete_label(label),
             Step::Other => {
                 let inbox = Inbox {
                     id: InboxId(1),
@@ -137,7 +164,8 @@ impl Account {
                     created_at: UnixMillis(0),
                 };
                 self.write(EventBody::InboxDeleted { inbox, links: 1 });
-                self.write(EventBody::LabelCreated { title: Label::from_stored("vip".into()) });
+                let label = LabelCard::plain(LabelId(1), Label::from_stored("vip".into()));
+                self.write(EventBody::LabelCreated(label));
             }
             Step::Repeat(_) => {}
         }
@@ -208,5 +236,9 @@ pub(crate) fn check(index: &Index, account: &Account, queries: &[Query]) {
     assert_eq!(index.is_empty(), account.contacts.is_empty());
     for query in queries {
         assert_eq!(account.settled(index.query(query)), account.answer(query), "{query:?}");
+        for label in &query.labels {
+            let bears = |contact: &&Contact| contact.labels.contains(label);
+            assert_eq!(index.labelled(label), account.contacts.values().filter(bears).count());
+        }
     }
 }

@@ -117,6 +117,9 @@ pub(crate) enum Step {
     Restore(prop::sample::Index),
     /// Erases one that is there or was deleted.
     Erase(prop::sample::Index),
+    /// Gives a label another title, if that is free.
+    RenameLabel(Label, Label),
+    DeleteLabel(Label),
     /// An event that is not about a contact.
     Other,
     /// The feed repeats the last so many events.
@@ -235,6 +238,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => which().prop_map(Step::Delete),
         1 => which().prop_map(Step::Restore),
         1 => which().prop_map(Step::Erase),
+        1 => (one_of(&LABELS, Label::from_stored), one_of(&LABELS, Label::from_stored))
+            .prop_map(|(before, after)| Step::RenameLabel(before, after)),
+        1 => one_of(&LABELS, Label::from_stored).prop_map(Step::DeleteLabel),
         1 => Just(Step::Other),
         1 => (1..5_usize).prop_map(Step::Repeat),
     ]

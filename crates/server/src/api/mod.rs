@@ -1,17 +1,19 @@
 //! The handlers: `livedesk/` is the documented dialect, the files beside it are what is new.
 
+pub mod attributes;
 pub mod feed;
 pub mod health;
 pub mod inboxes;
 pub mod keys;
+pub mod labels;
 pub mod livedesk;
 pub mod webhooks;
 
-use meishi_contacts::{Fault, FaultCode, UnixMillis, fields, limits::LAST_SECOND};
+use meishi_contacts::{Fault, FaultCode, Patch, UnixMillis, fields, limits::LAST_SECOND};
 use meishi_store::{Applied, Change, Outcome, StoreError};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, App, state::ChangeRequest};
+use crate::{ApiError, App, body::Fields, state::ChangeRequest};
 
 /// Does one change.
 pub(crate) async fn apply_one(
@@ -73,6 +75,20 @@ pub fn parse_rfc3339(text: &str) -> Option<UnixMillis> {
     (0..=LAST_SECOND * 1000).contains(&at).then_some(UnixMillis(at))
 }
 
+/// A switch, which a form sends as a text; `null` says nothing.
+pub(crate) fn boolean(body: &Fields, name: &str, faults: &mut Vec<Fault>) -> Option<bool> {
+    match body.members.get(name)? {
+        Value::Null => None,
+        Value::Bool(switch) => Some(*switch),
+        Value::String(text) if matches!(text.as_str(), "true" | "1") => Some(true),
+        Value::String(text) if matches!(text.as_str(), "false" | "0") => Some(false),
+        _ => {
+            faults.push(Fault::invalid(name, "must be true or false"));
+            None
+        }
+    }
+}
+
 /// The required or optional `name` of a channel or key.
 pub(crate) fn name(
     members: &Map<String, Value>,
@@ -93,4 +109,48 @@ pub(crate) fn name(
             None
         }
     }
+}
+
+/// A text or `null`, where there is either.
+pub(crate) fn text<T>(
+    body: &Fields,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    parse: impl Fn(Option<&str>) -> Result<T, Fault>,
+) -> Option<T> {
+    let parsed = match body.members.get(name)? {
+        Value::Null => parse(None),
+        Value::String(text) => parse(Some(text)),
+        _ => Err(Fault::invalid(name, "must be a string")),
+    };
+    parsed.map_err(|fault| faults.push(fault)).ok()
+}
+
+/// A text that `null` or a blank one empties.
+pub(crate) fn cleared(
+    body: &Fields,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    parse: impl Fn(&str) -> Result<String, Fault>,
+) -> Patch<String> {
+    let parsed = text(body, name, faults, |text| {
+        text.filter(|text| !text.trim().is_empty()).map(&parse).transpose()
+    });
+    parsed.map_or(Patch::Keep, Patch::from_option)
+}
+
+/// One of some words; `null` says nothing. `problem` tells them.
+pub(crate) fn named<T>(
+    body: &Fields,
+    name: &str,
+    problem: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    let value = body.members.get(name).filter(|value| !value.is_null())?;
+    let found = value.as_str().and_then(parse);
+    if found.is_none() {
+        faults.push(Fault::invalid(name, problem));
+    }
+    found
 }

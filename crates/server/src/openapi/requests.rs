@@ -199,6 +199,107 @@ pub struct SetLabels {
     labels: Vec<String>,
 }
 
+/// A label to be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateLabel {
+    /// Its title: at least two letters or digits of any script, `_` or `-`, beginning with a letter
+    /// or digit; kept in lower case; unique in the account.
+    #[schema(min_length = 2, max_length = 255, example = "vip")]
+    title: String,
+    /// Its colour; `#1f93ff` when absent.
+    #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#1f93ff")]
+    color: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 255, example = "Whoever is to be called back at once")]
+    description: Option<String>,
+    /// Whether a console lists it; it does when absent.
+    #[schema(example = true)]
+    show_on_sidebar: Option<bool>,
+}
+
+/// What to change of a label.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdateLabel {
+    /// Its title, which all contacts that bear it show from then on.
+    #[schema(min_length = 2, max_length = 255, example = "vip")]
+    title: Option<String>,
+    /// Its colour.
+    #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#1f93ff")]
+    color: Option<String>,
+    /// What it is for; `null` clears.
+    #[schema(max_length = 255, example = "Whoever is to be called back at once")]
+    description: Option<String>,
+    /// Whether a console lists it.
+    #[schema(example = true)]
+    show_on_sidebar: Option<bool>,
+}
+
+/// A custom attribute to be defined.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "key": "vip_level", "name": "VIP level", "description": "What the contract says",
+    "type": "list", "values": ["gold", "platinum"], "mode": "enforce",
+}))]
+pub struct CreateAttribute {
+    /// The key in `custom_attributes`: letters of any script, digits, `_`, `-` and `.`; unique in the
+    /// account, and for good.
+    #[schema(min_length = 1, max_length = 255)]
+    key: String,
+    /// What people call it; the key when absent.
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 255)]
+    description: Option<String>,
+    /// `text`, `number`, `currency`, `percent`, `link`, `date`, `list` or `checkbox`.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(text|number|currency|percent|link|date|list|checkbox)$")]
+    kind: String,
+    /// The values of a `list`, which has at least one, and other types none.
+    #[schema(max_items = 200)]
+    values: Option<Vec<String>>,
+    /// What a `text` matches, anywhere in it unless `^` and `$` say otherwise. It has neither
+    /// look-arounds nor references back, so that it takes linear time.
+    #[schema(max_length = 255)]
+    regex: Option<String>,
+    /// What people are told of a `text` that does not match.
+    #[schema(max_length = 255)]
+    hint: Option<String>,
+    /// Whether a write that sets a value that does not fit is refused; `observe` when absent.
+    #[schema(pattern = "^(observe|enforce)$")]
+    mode: Option<String>,
+}
+
+/// What to change of a definition. Its key cannot be changed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "text", "regex": "^(gold|platinum)$", "hint": "gold or platinum",
+}))]
+pub struct UpdateAttribute {
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// What it is for; `null` clears.
+    #[schema(max_length = 255)]
+    description: Option<String>,
+    /// What kind of values there are. What only the type before has goes with it.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(text|number|currency|percent|link|date|list|checkbox)$")]
+    kind: Option<String>,
+    /// The values of a `list`.
+    #[schema(max_items = 200)]
+    values: Option<Vec<String>>,
+    /// What a `text` matches; `null` clears.
+    #[schema(max_length = 255)]
+    regex: Option<String>,
+    /// What people are told of a `text` that does not match; `null` clears.
+    #[schema(max_length = 255)]
+    hint: Option<String>,
+    /// Whether a write that sets a value that does not fit is refused.
+    #[schema(pattern = "^(observe|enforce)$")]
+    mode: Option<String>,
+}
+
 /// A channel to be made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreateInbox {

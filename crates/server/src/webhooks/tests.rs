@@ -1,6 +1,6 @@
 use meishi_contacts::{
-    AccountId, Attributes, Availability, Card, Email, Field, InboxId, KeyId, Label, Phone, Role,
-    UnixSeconds, Version, event::KeyCard,
+    AccountId, Attributes, Availability, Card, Email, Field, InboxId, KeyId, Label, LabelCard,
+    LabelId, Phone, Role, UnixSeconds, Version, event::KeyCard,
 };
 use serde_json::{Value, json};
 
@@ -200,7 +200,7 @@ fn a_message_has_the_name_by_which_its_event_is_selected() {
         EventBody::ContactCreated(card()),
         update(),
         EventBody::ContactDeleted(card()),
-        EventBody::LabelCreated { title: Label::from_stored("vip".into()) },
+        EventBody::LabelCreated(LabelCard::plain(LabelId(1), Label::from_stored("vip".into()))),
         EventBody::InboxUpdated { id: InboxId(1), changes: vec![] },
         EventBody::KeyCreated(key.clone()),
         EventBody::KeyRevoked(key),

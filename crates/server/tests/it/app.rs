@@ -34,6 +34,8 @@ use crate::answer::Answer;
 
 pub(crate) const CONTACTS: &str = "/api/v2/accounts/contacts";
 pub(crate) const INBOXES: &str = "/api/v2/accounts/inboxes";
+pub(crate) const LABELS: &str = "/api/v2/accounts/labels";
+pub(crate) const ATTRIBUTES: &str = "/api/v2/accounts/attributes";
 pub(crate) const CHANGES: &str = "/api/v2/accounts/changes";
 pub(crate) const EVENTS: &str = "/api/v2/accounts/events";
 pub(crate) const KEYS: &str = "/api/v2/accounts/keys";

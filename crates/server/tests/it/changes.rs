@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, members},
-    app::{CHANGES, CONTACTS, Client, EVENTS, INBOXES, KEYS, TestApp, contact},
+    app::{CHANGES, CONTACTS, Client, EVENTS, INBOXES, KEYS, LABELS, TestApp, contact},
 };
 
 async fn changes(client: &Client, query: &str) -> Answer {
@@ -352,8 +352,21 @@ const WHOLE: &str = "include=labels,first_name,last_name";
 
 impl Copy {
     /// Remembers the feed's end, then reads all channels, and all contacts by id, page by page, while
-    /// others write.
+    /// others write. Once more where labels were renamed or deleted meanwhile.
     async fn begin(client: &Client) -> Self {
+        loop {
+            let copy = Self::read(client).await;
+            let page = changes(client, &format!("after={}&limit=1000", copy.after)).await.ok();
+            let kinds = page.payload().as_array().unwrap().iter().map(|event| &event["type"]);
+            let mut relabelled =
+                kinds.filter(|kind| **kind == "label.updated" || **kind == "label.deleted");
+            if relabelled.next().is_none() {
+                return copy;
+            }
+        }
+    }
+
+    async fn read(client: &Client) -> Self {
         let mut copy = Self { after: head(client).await, ..Self::default() };
         for inbox in client.get(INBOXES).await.ok().payload().as_array().unwrap() {
             copy.inboxes.insert(inbox["id"].as_i64().unwrap(), channel(inbox));
@@ -419,7 +432,24 @@ impl Copy {
                     links.retain(|link| link["inbox_id"] != inbox_id);
                 }
             }
-            "label.created" => {}
+            "label.created" | "attribute.created" | "attribute.updated" | "attribute.deleted" => {}
+            "label.updated" | "label.deleted" => {
+                let title = match event["changes"].as_array() {
+                    None => Some((event["label"].clone(), None)),
+                    Some(changes) => {
+                        let change = changes.iter().find(|change| change["field"] == "title");
+                        change.map(|c| (c["before"].clone(), Some(c["after"].clone())))
+                    }
+                };
+                let Some((before, after)) = title else { return };
+                for contact in self.contacts.values_mut() {
+                    let labels = contact["labels"].as_array_mut().unwrap();
+                    let Some(place) = labels.iter().position(|l| *l == before) else { continue };
+                    labels.remove(place);
+                    labels.extend(after.clone());
+                    labels.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                }
+            }
             other => panic!("{other}"),
         }
     }
@@ -518,8 +548,17 @@ async fn a_snapshot_and_the_changes_after_it_make_a_true_copy_while_others_write
     let writers: Vec<_> = writers.collect();
     let mut copy = Copy::begin(&anna).await;
     let begun = copy.after;
-    for writer in writers {
+    for (number, writer) in writers.into_iter().enumerate() {
         copy.follow(&anna).await;
+        let labels = anna.get(LABELS).await.ok();
+        let vip = labels.payload().as_array().unwrap().iter().find(|l| l["title"] == "vip");
+        if let Some(id) = vip.map(|label| &label["id"]) {
+            let path = format!("{LABELS}/{id}");
+            match number % 2 {
+                0 => anna.patch(path, json!({ "title": format!("was-vip-{number}") })).await.ok(),
+                _ => anna.delete(path).await.ok(),
+            };
+        }
         writer.await.unwrap();
     }
     while copy.follow(&anna).await {}

@@ -172,7 +172,7 @@ async fn no_list_shows_counts_or_finds_what_another_account_has() {
                 seen.push(shown);
             }
         }
-        assert_eq!(seen.len(), 6, "a new list: think of what its filters could tell");
+        assert_eq!(seen.len(), 8, "a new list: think of what its filters could tell");
         seen
     };
     let before = lists().await;

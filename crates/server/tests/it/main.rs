@@ -18,7 +18,9 @@ pub(crate) mod endpoint;
 pub(crate) mod routes;
 pub(crate) mod tcp;
 
+mod account_labels;
 mod as_of;
+mod attributes;
 mod auth;
 mod batch;
 mod changes;

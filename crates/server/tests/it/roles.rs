@@ -20,7 +20,7 @@ const AGENT: Needs = Needs::Role(Role::Agent);
 const ADMINISTRATOR: Needs = Needs::Role(Role::Administrator);
 
 /// Every route. A route that is missing here fails the test.
-const PERMISSIONS: [(&str, &str, Needs); 39] = [
+const PERMISSIONS: [(&str, &str, Needs); 49] = [
     ("GET", "/api/v2/accounts/contacts", READER),
     ("POST", "/api/v2/accounts/contacts", AGENT),
     ("PUT", "/api/v2/accounts/contacts", AGENT),
@@ -36,6 +36,16 @@ const PERMISSIONS: [(&str, &str, Needs); 39] = [
     ("GET", "/api/v2/accounts/contacts/{id}/history", READER),
     ("POST", "/api/v2/accounts/contacts/{id}/revert", AGENT),
     ("POST", "/api/v2/accounts/contacts/{id}/erase", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/labels", READER),
+    ("POST", "/api/v2/accounts/labels", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/labels/{id}", READER),
+    ("PATCH", "/api/v2/accounts/labels/{id}", ADMINISTRATOR),
+    ("DELETE", "/api/v2/accounts/labels/{id}", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/attributes", READER),
+    ("POST", "/api/v2/accounts/attributes", ADMINISTRATOR),
+    ("GET", "/api/v2/accounts/attributes/{id}", READER),
+    ("PATCH", "/api/v2/accounts/attributes/{id}", ADMINISTRATOR),
+    ("DELETE", "/api/v2/accounts/attributes/{id}", ADMINISTRATOR),
     ("GET", "/api/v2/accounts/inboxes", READER),
     ("POST", "/api/v2/accounts/inboxes", ADMINISTRATOR),
     ("PATCH", "/api/v2/accounts/inboxes/{id}", ADMINISTRATOR),

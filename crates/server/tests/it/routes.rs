@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    app::{CONTACTS, Client, INBOXES, KEYS, WEBHOOKS},
+    app::{ATTRIBUTES, CONTACTS, Client, INBOXES, KEYS, LABELS, WEBHOOKS},
 };
 
 /// Every route: method and path as the router knows them.
@@ -34,6 +34,8 @@ pub(crate) fn has_account(path: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subjects {
     pub(crate) contact: i64,
+    pub(crate) label: i64,
+    pub(crate) attribute: i64,
     pub(crate) inbox: i64,
     pub(crate) key: i64,
     pub(crate) webhook: i64,
@@ -45,15 +47,27 @@ pub(crate) struct Subjects {
 
 impl Subjects {
     /// Numbers that nothing has.
-    pub(crate) const NONE: Self =
-        Self { contact: 999, inbox: 999, key: 999, webhook: 999, delivery: 999, event: 999 };
+    pub(crate) const NONE: Self = Self {
+        contact: 999,
+        label: 999,
+        attribute: 999,
+        inbox: 999,
+        key: 999,
+        webhook: 999,
+        delivery: 999,
+        event: 999,
+    };
 
-    /// A contact, a channel, a key, and a webhook with a delivery, made for the occasion.
+    /// A contact, a label, a definition, a channel, a key, and a webhook with a delivery, made for the occasion.
     pub(crate) async fn make(administrator: &Client, name: &str) -> Self {
         let webhook =
             json!({ "url": format!("https://example.com/{name}"), "events": ["contact.created"] });
         let webhook = administrator.post(WEBHOOKS, webhook).await.ok();
         let contact = administrator.contact(json!({ "name": name })).await;
+        let title = format!("{}-{}", name.replace(|c: char| !c.is_alphanumeric(), "-"), next());
+        let label = administrator.post(LABELS, json!({ "title": title })).await.ok();
+        let attribute = json!({ "key": format!("key-{}", next()), "type": "text" });
+        let attribute = administrator.post(ATTRIBUTES, attribute).await.ok();
         let inbox = administrator.post(INBOXES, json!({ "name": name })).await.ok();
         administrator.patch(crate::app::contact(contact), json!({ "blocked": true })).await.ok();
         let history = format!("{}/history", crate::app::contact(contact));
@@ -62,7 +76,16 @@ impl Subjects {
         let id = |answer: &Answer| answer.payload()["id"].as_i64().unwrap();
         let webhook = id(&webhook);
         let delivery = deliver(administrator, webhook, contact).await;
-        Self { contact, inbox: id(&inbox), key: id(&key), webhook, delivery, event }
+        Self {
+            contact,
+            label: id(&label),
+            attribute: id(&attribute),
+            inbox: id(&inbox),
+            key: id(&key),
+            webhook,
+            delivery,
+            event,
+        }
     }
 
     /// A body with which the route succeeds and changes something.
@@ -79,6 +102,8 @@ impl Subjects {
         let id = match path {
             _ if !path.contains('{') => return path.to_owned(),
             _ if path.starts_with(CONTACTS) => self.contact,
+            _ if path.starts_with(LABELS) => self.label,
+            _ if path.starts_with(ATTRIBUTES) => self.attribute,
             _ if path.starts_with(INBOXES) => self.inbox,
             _ if path.starts_with(KEYS) => self.key,
             _ if path.starts_with(WEBHOOKS) => self.webhook,
@@ -129,8 +154,7 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
         ("POST", "/contacts") => json!({ "inbox_id": inbox, "name": "Created" }),
         ("PUT", "/contacts") => {
             // One that is not there yet, however often this is asked.
-            static MADE: AtomicUsize = AtomicUsize::new(0);
-            let identifier = format!("upserted {}", MADE.fetch_add(1, Ordering::SeqCst));
+            let identifier = format!("upserted {}", next());
             json!({ "inbox_id": inbox, "identifier": identifier })
         }
         ("POST", "/contacts/batch") => {
@@ -146,6 +170,9 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
             json!({ "name": "Changed" })
         }
         ("POST", "/contacts/{id}/labels") => json!({ "labels": ["changed"] }),
+        ("POST", "/labels") => json!({ "title": format!("created-{}", next()) }),
+        ("PATCH", "/labels/{id}" | "/attributes/{id}") => json!({ "description": "Changed" }),
+        ("POST", "/attributes") => json!({ "key": format!("created-{}", next()), "type": "date" }),
         ("POST", "/inboxes") => json!({ "name": "Created" }),
         ("POST", "/keys") => json!({ "name": "Created", "role": "read_only" }),
         ("POST", "/keys/{id}/rotate" | "/webhooks/{id}/rotate") => json!({ "overlap_seconds": 60 }),
@@ -156,6 +183,12 @@ fn body(method: &str, path: &str, inbox: i64) -> Value {
         ("POST", "/webhooks/{id}/redeliver") => json!({ "failed": true }),
         _ => panic!("what is the body of {method} {path}?"),
     }
+}
+
+/// A number that this has not answered before.
+fn next() -> usize {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    MADE.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Whether the route changes nothing, though it may have a body.

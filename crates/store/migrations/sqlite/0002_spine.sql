@@ -34,6 +34,34 @@ WHERE contacts.account_id = chain.account_id AND contacts.id = chain.subject_id;
 INSERT INTO deleted_contacts (account_id, id, last_seq)
 SELECT account_id, subject_id, seq FROM events WHERE kind = 'contact.deleted';
 
+-- What a label is besides its title.
+ALTER TABLE labels ADD COLUMN color TEXT NOT NULL DEFAULT '#1f93ff';
+ALTER TABLE labels ADD COLUMN description TEXT;
+ALTER TABLE labels ADD COLUMN show_on_sidebar INTEGER NOT NULL DEFAULT 1;
+
+-- Contacts bear labels by number, so that nothing of a contact tells when one of them was renamed or
+-- deleted; whoever wants to know what a contact was looks here. Few events are in it.
+CREATE INDEX events_relabelled ON events (account_id, seq)
+  WHERE kind IN ('label.updated', 'label.deleted');
+
+-- Definitions of custom attributes. list_values is JSON.
+ALTER TABLE counters ADD COLUMN last_attribute_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE attribute_definitions (
+  account_id INTEGER NOT NULL REFERENCES accounts (id),
+  id INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT,
+  type TEXT NOT NULL, -- text, number, currency, percent, link, date, list, checkbox
+  list_values TEXT NOT NULL,
+  regex TEXT,
+  hint TEXT,
+  mode TEXT NOT NULL, -- observe, enforce
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (account_id, id),
+  UNIQUE (account_id, key)
+) STRICT, WITHOUT ROWID;
+
 -- Outcomes expire, and an erasure must find those that tell of a contact.
 CREATE INDEX idempotency_keys_created ON idempotency_keys (account_id, created_at);
 CREATE TABLE idempotency_contacts (

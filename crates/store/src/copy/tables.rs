@@ -78,7 +78,7 @@ fn parameters(number: usize) -> String {
 use Kind::{Boolean, Bytes, Integer, Text};
 
 /// Every table.
-pub(super) const TABLES: [Table; 16] = [
+pub(super) const TABLES: [Table; 17] = [
     Table {
         name: "databases",
         key: &["one"],
@@ -105,6 +105,7 @@ pub(super) const TABLES: [Table; 16] = [
             ("resolved_contacts", Integer),
             ("last_webhook_id", Integer),
             ("dropped_seq", Integer),
+            ("last_attribute_id", Integer),
         ],
         trace: Trace::Rows,
     },
@@ -194,7 +195,32 @@ pub(super) const TABLES: [Table; 16] = [
     Table {
         name: "labels",
         key: &["account_id", "id"],
-        columns: &[("account_id", Integer), ("id", Integer), ("title", Text)],
+        columns: &[
+            ("account_id", Integer),
+            ("id", Integer),
+            ("title", Text),
+            ("color", Text),
+            ("description", Text),
+            ("show_on_sidebar", Boolean),
+        ],
+        trace: Trace::Events,
+    },
+    Table {
+        name: "attribute_definitions",
+        key: &["account_id", "id"],
+        columns: &[
+            ("account_id", Integer),
+            ("id", Integer),
+            ("key", Text),
+            ("name", Text),
+            ("description", Text),
+            ("type", Text),
+            ("list_values", Text),
+            ("regex", Text),
+            ("hint", Text),
+            ("mode", Text),
+            ("created_at", Integer),
+        ],
         trace: Trace::Events,
     },
     Table {

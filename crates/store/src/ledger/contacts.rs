@@ -5,7 +5,7 @@ use meishi_contacts::{
     NewContact, Seq,
 };
 
-use super::{Ledger, Step, StoredContact, needs::source_id};
+use super::{Ledger, Step, StoredContact, attributes, needs::source_id};
 use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
 
 /// Creates a contact and its link.
@@ -27,6 +27,8 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, C
     ledger.counters.last_contact_id += 1;
     let id = ContactId(ledger.counters.last_contact_id);
     let mut contact = Contact::blank(id, step.cx.at.seconds());
+    let custom = &new.fields.custom_attributes;
+    faults.extend(attributes::refused(ledger, &contact.custom_attributes, custom));
     if let Err(limits) = contact.apply(&new.fields) {
         faults.extend(limits);
     }
@@ -63,6 +65,8 @@ pub(super) fn update(
     let before = expect(step, id)?.clone();
     let ledger = &mut *step.ledger;
     let mut faults = taken(ledger, patch, Some(id));
+    let custom = &patch.custom_attributes;
+    faults.extend(attributes::refused(ledger, &before.custom_attributes, custom));
     let mut contact = before.clone();
     let changes = contact.apply(patch).unwrap_or_else(|limits| {
         faults.extend(limits);

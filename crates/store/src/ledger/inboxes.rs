@@ -5,7 +5,7 @@ use meishi_contacts::{
     ids::MAX_ID, limits::INBOXES,
 };
 
-use super::{Ledger, LinkKey, Step};
+use super::{Count, Ledger, LinkKey, Step};
 use crate::{ChangeError, Missing, Outcome};
 
 /// Makes a channel, under the id that the caller chose or the next one.
@@ -17,7 +17,7 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewInbox) -> Result<Outcome, Cha
     if ledger.inboxes.get(&id).is_some() {
         return refused(FaultCode::Taken, "Id has already been taken".into());
     }
-    if id.0 > MAX_ID || ledger.loaded_inbox_count + ledger.inboxes.growth() >= INBOXES {
+    if id.0 > MAX_ID || ledger.counted(Count::Inboxes) + ledger.inboxes.growth() >= INBOXES {
         let message = format!("Channels are too many (maximum is {INBOXES})");
         return refused(FaultCode::LimitExceeded, message);
     }

@@ -5,13 +5,13 @@ use meishi_contacts::{
     SecretHash, StoredKey, UnixMillis, limits::KEYS,
 };
 
-use super::Step;
+use super::{Count, Step};
 use crate::{ChangeError, Missing, Outcome};
 
 /// Makes a key.
 pub(super) fn create(step: &mut Step<'_>, new: &NewKey) -> Result<Outcome, ChangeError> {
     let ledger = &mut *step.ledger;
-    if ledger.loaded_key_count + ledger.keys.growth() >= KEYS {
+    if ledger.counted(Count::Keys) + ledger.keys.growth() >= KEYS {
         let message = format!("Keys are too many (maximum is {KEYS})");
         let fault = Fault::new("name", FaultCode::LimitExceeded, message).at(String::new());
         return Err(ChangeError::Faults(vec![fault]));

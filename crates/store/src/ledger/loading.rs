@@ -1,11 +1,11 @@
 //! What a store tells a ledger of the rows that its calls need.
 
 use meishi_contacts::{
-    Contact, ContactId, Event, Identity, Inbox, InboxId, Label, Seq, StoredKey, StoredWebhook,
-    WebhookId,
+    AttributeDefinition, Contact, ContactId, Event, Identity, Inbox, InboxId, LabelCard, Seq,
+    StoredKey, StoredWebhook, WebhookId, limits::RELABELLINGS,
 };
 
-use super::{DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
+use super::{Count, DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
 use crate::{ContactInbox, Redelivery};
 
 impl Ledger {
@@ -50,11 +50,6 @@ impl Ledger {
         self.webhooks.load(webhook.webhook.id, webhook);
     }
 
-    /// Notes how many webhooks the account has.
-    pub(crate) fn load_webhook_count(&mut self, count: i64) {
-        self.loaded_webhook_count = count;
-    }
-
     /// Notes deliveries that can be made once more, by their events.
     pub(crate) fn load_redeliverable(
         &mut self,
@@ -84,9 +79,9 @@ impl Ledger {
         self.inboxes.load(inbox.id, inbox);
     }
 
-    /// Notes how many channels the account has.
-    pub(crate) fn load_inbox_count(&mut self, count: i64) {
-        self.loaded_inbox_count = count;
+    /// Notes how many the account has.
+    pub(crate) fn load_count(&mut self, of: Count, count: i64) {
+        self.loaded_counts.insert(of, count);
     }
 
     /// Notes how many links a channel has.
@@ -94,19 +89,31 @@ impl Ledger {
         self.loaded_link_counts.insert(inbox, count);
     }
 
-    /// Notes a label's number.
-    pub(crate) fn load_label(&mut self, label: Label, id: i64) {
-        self.labels.load(label, id);
+    /// Notes a label.
+    pub(crate) fn load_label(&mut self, label: LabelCard) {
+        self.titles.load(label.title.clone(), label.id);
+        self.labels.load(label.id, label);
+    }
+
+    /// Notes the events that renamed or deleted labels, of which one more is asked for than there
+    /// may be.
+    pub(crate) fn load_relabelled(&mut self, events: Vec<Event>) {
+        self.relabelled = Some(events).filter(|events| events.len() <= RELABELLINGS);
+    }
+
+    /// Whether the account ever defined an attribute.
+    pub(crate) fn defined_attributes(&self) -> bool {
+        self.loaded_counters.last_attribute_id > 0
+    }
+
+    /// Notes a definition.
+    pub(crate) fn load_attribute(&mut self, definition: AttributeDefinition) {
+        self.attributes.load(definition.key.clone(), definition);
     }
 
     /// Notes a key.
     pub(crate) fn load_key(&mut self, key: StoredKey) {
         self.keys.load(key.key.id, key);
-    }
-
-    /// Notes how many keys the account has.
-    pub(crate) fn load_key_count(&mut self, count: i64) {
-        self.loaded_key_count = count;
     }
 
     /// Notes what a keyed call came to.

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod actor;
+mod attributes;
 mod contacts;
 mod erasure;
 mod inboxes;
@@ -26,8 +27,9 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq,
-    SourceId, StoredKey, StoredWebhook, WebhookId,
+    AccountId, AttributeDefinition, Contact, ContactId, Event, EventBody, Identity, Inbox, InboxId,
+    KeyId, Label, LabelCard, LabelId, Seq, SourceId, StoredKey, StoredWebhook, WebhookId,
+    definition::Patterns,
     limits::{BATCH_CHANGES, OUTCOME_BYTES},
 };
 
@@ -35,7 +37,7 @@ use self::rows::Rows;
 pub(crate) use self::{
     accounts::{AccountRows, account_id},
     actor::{actor, actor_columns},
-    needs::Needs,
+    needs::{Count, Needs},
     outcomes::{KeptOutcome, OutcomeKey},
     webhooks::DeliveryRow,
     writes::{Erased, Writes},
@@ -68,6 +70,7 @@ pub(crate) struct Counters {
     pub(crate) last_inbox_id: i64,
     pub(crate) last_key_id: i64,
     pub(crate) last_label_id: i64,
+    pub(crate) last_attribute_id: i64,
     pub(crate) last_webhook_id: i64,
     pub(crate) dropped_seq: i64,
     pub(crate) contacts: i64,
@@ -113,7 +116,16 @@ pub(crate) struct Ledger {
     inboxes: Rows<InboxId, Inbox>,
     /// Channels whose links all go, those that were not loaded too.
     emptied_inboxes: Rows<InboxId, ()>,
-    labels: Rows<Label, i64>,
+    labels: Rows<LabelId, LabelCard>,
+    /// Which label has a title.
+    titles: Rows<Label, LabelId>,
+    /// Events that renamed or deleted labels, from the first one on that a change wants to know of;
+    /// nothing where they are too many.
+    relabelled: Option<Vec<Event>>,
+    /// Definitions of custom attributes, by key.
+    attributes: Rows<String, AttributeDefinition>,
+    /// What definitions of texts are compiled to.
+    patterns: Patterns,
     keys: Rows<KeyId, StoredKey>,
     outcomes: Rows<OutcomeKey, KeptOutcome>,
     webhooks: Rows<WebhookId, StoredWebhook>,
@@ -126,10 +138,8 @@ pub(crate) struct Ledger {
     redeliverable: BTreeMap<(WebhookId, Redelivery), Vec<Seq>>,
     erased: Vec<Erased>,
     accepted_erased: usize,
-    /// How many channels and keys the account had, and links each channel.
-    loaded_inbox_count: i64,
-    loaded_key_count: i64,
-    loaded_webhook_count: i64,
+    /// How many the account had of what was to be counted, and links each channel.
+    loaded_counts: BTreeMap<Count, i64>,
     loaded_link_counts: BTreeMap<InboxId, i64>,
     /// Where to go back to when a change is refused.
     accepted_counters: Counters,
@@ -191,6 +201,10 @@ impl Ledger {
             inboxes: Rows::default(),
             emptied_inboxes: Rows::default(),
             labels: Rows::default(),
+            titles: Rows::default(),
+            relabelled: Some(Vec::new()),
+            attributes: Rows::default(),
+            patterns: Patterns::default(),
             keys: Rows::default(),
             deleted_contacts: Rows::default(),
             outcomes: Rows::default(),
@@ -201,12 +215,15 @@ impl Ledger {
             redeliverable: BTreeMap::new(),
             erased: Vec::new(),
             accepted_erased: 0,
-            loaded_inbox_count: 0,
-            loaded_key_count: 0,
-            loaded_webhook_count: 0,
+            loaded_counts: BTreeMap::new(),
             loaded_link_counts: BTreeMap::new(),
             accepted_events: 0,
         }
+    }
+
+    /// How many of it were loaded.
+    fn counted(&self, of: Count) -> i64 {
+        self.loaded_counts.get(&of).copied().unwrap_or_default()
     }
 
     /// Whether calls erased the contact.
@@ -285,6 +302,8 @@ impl Ledger {
         self.inboxes.accept();
         self.emptied_inboxes.accept();
         self.labels.accept();
+        self.titles.accept();
+        self.attributes.accept();
         self.keys.accept();
         self.outcomes.accept();
         self.deleted_contacts.accept();
@@ -303,6 +322,8 @@ impl Ledger {
         self.inboxes.undo();
         self.emptied_inboxes.undo();
         self.labels.undo();
+        self.titles.undo();
+        self.attributes.undo();
         self.keys.undo();
         self.outcomes.undo();
         self.deleted_contacts.undo();
@@ -330,6 +351,12 @@ fn run_change(step: &mut Step<'_>, change: &Change) -> Result<Outcome, ChangeErr
         Change::EraseContact { id } => erasure::erase(step, *id),
         Change::DeleteContact { id } => contacts::delete(step, *id),
         Change::SetLabels { id, labels } => labels::set(step, *id, labels),
+        Change::CreateLabel(new) => labels::create(step, new),
+        Change::UpdateLabel { id, patch } => labels::update(step, *id, patch),
+        Change::DeleteLabel { id } => labels::delete(step, *id),
+        Change::CreateAttribute(new) => attributes::create(step, new),
+        Change::UpdateAttribute { id, patch } => attributes::update(step, *id, patch),
+        Change::DeleteAttribute { id } => attributes::delete(step, *id),
         Change::CreateInbox(new) => inboxes::create(step, new),
         Change::UpdateInbox { id, patch } => inboxes::update(step, *id, patch),
         Change::DeleteInbox { id, force } => inboxes::delete(step, *id, *force),

@@ -3,12 +3,23 @@
 use std::collections::BTreeSet;
 
 use meishi_contacts::{
-    Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity, IdentityKind, InboxId,
-    KeyId, Label, Seq, SourceId, WebhookId,
+    AttributeId, Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity,
+    IdentityKind, InboxId, KeyId, Label, LabelId, Seq, SourceId, WebhookId, definition::is_key,
+    limits::ACCOUNT_LABELS,
 };
 
-use super::{Call, Ledger, LinkKey, OutcomeKey};
+use super::{Call, Ledger, LinkKey, OutcomeKey, labels};
 use crate::{Change, Context, Redelivery};
+
+/// What an account may have only so many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Count {
+    Attributes,
+    Inboxes,
+    Keys,
+    Labels,
+    Webhooks,
+}
 
 /// Rows of an account that are to be loaded before the calls are run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,16 +32,22 @@ pub(crate) struct Needs {
     pub(crate) links: BTreeSet<LinkKey>,
     /// Channels.
     pub(crate) inboxes: BTreeSet<InboxId>,
-    /// How many channels there are.
-    pub(crate) inbox_count: bool,
+    /// What is to be counted.
+    pub(crate) counts: BTreeSet<Count>,
     /// Channels whose links are to be counted.
     pub(crate) link_counts: BTreeSet<InboxId>,
-    /// Labels, with their numbers.
+    /// Labels by title.
     pub(crate) labels: BTreeSet<Label>,
+    /// Labels by number.
+    pub(crate) label_ids: BTreeSet<LabelId>,
+    /// Definitions of custom attributes by key.
+    pub(crate) attributes: BTreeSet<String>,
+    /// Definitions by number.
+    pub(crate) attribute_ids: BTreeSet<AttributeId>,
+    /// From which event on those are needed that renamed or deleted labels.
+    pub(crate) relabelled_after: Option<Seq>,
     /// Keys.
     pub(crate) keys: BTreeSet<KeyId>,
-    /// How many keys there are.
-    pub(crate) key_count: bool,
     /// Outcomes of keyed calls.
     pub(crate) outcomes: BTreeSet<OutcomeKey>,
     /// Contacts that may be gone, with where their histories begin.
@@ -41,8 +58,6 @@ pub(crate) struct Needs {
     pub(crate) traces: BTreeSet<ContactId>,
     /// Webhooks.
     pub(crate) webhooks: BTreeSet<WebhookId>,
-    /// How many webhooks there are.
-    pub(crate) webhook_count: bool,
     /// Deliveries that may be made once more.
     pub(crate) redeliveries: BTreeSet<(WebhookId, Redelivery)>,
 }
@@ -64,8 +79,16 @@ impl Needs {
     /// upsert finds, and what an event speaks of that is to be undone.
     pub(crate) fn further<'a>(calls: impl IntoIterator<Item = &'a Call>, ledger: &Ledger) -> Self {
         let mut needs = Self::default();
+        // No more labels than numbers were given: they need not be counted before that many were.
+        let mut last_label = ledger.counters.last_label_id;
+        let is_new = |title: &&Label| ledger.titles.get(title).is_none();
         for change in calls.into_iter().flat_map(|call| &call.changes) {
             match change {
+                Change::CreateLabel(_) => last_label += 1,
+                Change::SetLabels { labels, .. } => {
+                    let new = labels.iter().filter(is_new).count();
+                    last_label += i64::try_from(new).unwrap_or(i64::MAX);
+                }
                 Change::UpsertContact { new, .. } => {
                     let identities = new.fields.identities();
                     let owners = identities.iter().filter_map(|known| ledger.identities.get(known));
@@ -74,24 +97,29 @@ impl Needs {
                 Change::RevertContact { id, seq, .. } => {
                     let event = ledger.past.get(seq).map(|event| &event.body);
                     match event.filter(|body| body.contact() == Some(*id)) {
-                        Some(EventBody::ContactDeleted(card)) => needs.add_card(card),
+                        Some(EventBody::ContactDeleted(card)) => needs.add_card(card, *seq, ledger),
                         Some(EventBody::ContactUpdated { changes, .. }) => {
                             for change in changes {
-                                needs.add_before(change);
+                                needs.add_before(change, *seq, ledger);
                             }
                         }
                         Some(_) => {}
                         // One that a call is yet to make; what the contact has then is loaded but
-                        // for the numbers of its labels.
+                        // for the numbers of its labels, and what is said of its attributes.
                         None => {
-                            let contact = ledger.contacts.get(id).map(|stored| &stored.contact);
-                            let labels = contact.into_iter().flat_map(|contact| &contact.labels);
-                            needs.labels.extend(labels.cloned());
+                            if let Some(stored) = ledger.contacts.get(id) {
+                                needs.labels.extend(stored.contact.labels.iter().cloned());
+                                let attributes = stored.contact.custom_attributes.to_map();
+                                needs.add_keys(attributes.keys());
+                            }
                         }
                     }
                 }
                 _ => {}
             }
+        }
+        if last_label > ACCOUNT_LABELS {
+            needs.counts.insert(Count::Labels);
         }
         needs
     }
@@ -101,24 +129,31 @@ impl Needs {
         *self == Self::default()
     }
 
-    fn add_card(&mut self, card: &Card) {
+    fn add_card(&mut self, card: &Card, seq: Seq, ledger: &Ledger) {
         self.identities.extend(card.contact.identities());
-        self.labels.extend(card.contact.labels.iter().cloned());
+        self.add_titles(&card.contact.labels, seq, ledger);
         for link in &card.contact_inboxes {
             self.inboxes.insert(link.inbox_id);
             self.links.insert((link.inbox_id, link.source_id.clone()));
         }
     }
 
-    fn add_before(&mut self, change: &FieldChange) {
+    /// Labels by their titles after an event, under those that they have now.
+    fn add_titles(&mut self, titles: &[Label], seq: Seq, ledger: &Ledger) {
+        self.labels.extend(labels::since(ledger, seq, titles).unwrap_or_default());
+    }
+
+    fn add_before(&mut self, change: &FieldChange, seq: Seq, ledger: &Ledger) {
         let kind = match change.field {
             Field::Email => Some(IdentityKind::Email),
             Field::Identifier => Some(IdentityKind::Identifier),
             Field::PhoneNumber => Some(IdentityKind::PhoneNumber),
             Field::Labels => {
-                let titles = change.before.as_ref().and_then(|before| before.as_array());
-                let titles = titles.into_iter().flatten().filter_map(|title| title.as_str());
-                self.labels.extend(titles.map(|title| Label::from_stored(title.to_owned())));
+                self.add_titles(&labels::told(change.before.as_ref()), seq, ledger);
+                None
+            }
+            Field::CustomAttributes => {
+                self.add_keys(&change.key);
                 None
             }
             _ => None,
@@ -132,7 +167,7 @@ impl Needs {
     fn add(&mut self, cx: &Context, number: usize, change: &Change) {
         match change {
             Change::CreateContact(new) | Change::UpsertContact { new, .. } => {
-                self.add_identities(&new.fields);
+                self.add_fields(&new.fields);
                 if let Some(link) = &new.link {
                     let source_id = source_id(cx, number, link.source_id.as_ref());
                     self.links.insert((link.inbox_id, source_id));
@@ -141,7 +176,7 @@ impl Needs {
             }
             Change::UpdateContact { id, patch } => {
                 self.contacts.insert(*id);
-                self.add_identities(patch);
+                self.add_fields(patch);
             }
             Change::DeleteContact { id } => {
                 self.contacts.insert(*id);
@@ -150,6 +185,8 @@ impl Needs {
                 self.contacts.insert(*id);
                 self.deleted_contacts.insert(*id);
                 self.events.insert(*seq);
+                let first = self.relabelled_after.map_or(*seq, |first| first.min(*seq));
+                self.relabelled_after = Some(first);
             }
             Change::EraseContact { id } => {
                 self.contacts.insert(*id);
@@ -160,9 +197,26 @@ impl Needs {
                 self.contacts.insert(*id);
                 self.labels.extend(labels.iter().cloned());
             }
+            Change::CreateLabel(new) => {
+                self.labels.insert(new.title.clone());
+            }
+            Change::UpdateLabel { id, patch } => {
+                self.label_ids.insert(*id);
+                self.labels.extend(patch.title.clone());
+            }
+            Change::DeleteLabel { id } => {
+                self.label_ids.insert(*id);
+            }
+            Change::CreateAttribute(new) => {
+                self.attributes.insert(new.key.clone());
+                self.counts.insert(Count::Attributes);
+            }
+            Change::UpdateAttribute { id, .. } | Change::DeleteAttribute { id } => {
+                self.attribute_ids.insert(*id);
+            }
             Change::CreateInbox(new) => {
                 self.inboxes.extend(new.id);
-                self.inbox_count = true;
+                self.counts.insert(Count::Inboxes);
             }
             Change::UpdateInbox { id, .. } => {
                 self.inboxes.insert(*id);
@@ -171,13 +225,17 @@ impl Needs {
                 self.inboxes.insert(*id);
                 self.link_counts.insert(*id);
             }
-            Change::CreateKey(_) => self.key_count = true,
+            Change::CreateKey(_) => {
+                self.counts.insert(Count::Keys);
+            }
             Change::UpdateKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::RevokeKey { id } => {
                 self.keys.insert(*id);
             }
-            Change::CreateWebhook(_) => self.webhook_count = true,
+            Change::CreateWebhook(_) => {
+                self.counts.insert(Count::Webhooks);
+            }
             Change::UpdateWebhook { id, .. }
             | Change::RotateWebhook { id, .. }
             | Change::DeleteWebhook { id } => {
@@ -190,8 +248,14 @@ impl Needs {
         }
     }
 
-    fn add_identities(&mut self, patch: &ContactPatch) {
+    fn add_fields(&mut self, patch: &ContactPatch) {
         self.identities.extend(patch.identities());
+        self.add_keys(patch.custom_attributes.keys());
+    }
+
+    /// Definitions of attributes, of those keys that there can be one of.
+    fn add_keys<'k>(&mut self, keys: impl IntoIterator<Item = &'k String>) {
+        self.attributes.extend(keys.into_iter().filter(|key| is_key(key)).cloned());
     }
 }
 

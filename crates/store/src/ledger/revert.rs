@@ -1,10 +1,12 @@
 //! Undoing an event of a contact, as a new event.
 
 use meishi_contacts::{
-    Card, Contact, ContactId, Event, EventBody, Fault, FaultCode, FieldChange, FieldPath, Seq,
+    Card, Contact, ContactId, Event, EventBody, Fault, FaultCode, Field, FieldChange, FieldPath,
+    Label, Seq,
 };
+use serde_json::Value;
 
-use super::{Step, contacts};
+use super::{Step, attributes, contacts, labels};
 use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
 
 /// Undoes an event of the contact, or one field of it.
@@ -30,7 +32,7 @@ pub(super) fn revert(
         return Err(refused("seq", "was erased"));
     }
     match body {
-        EventBody::ContactUpdated { changes, .. } => undo(step, id, changes, only),
+        EventBody::ContactUpdated { changes, .. } => undo(step, id, seq, changes, only),
         EventBody::ContactDeleted(card) if only.is_none() => restore(step, seq, card),
         EventBody::ContactDeleted(_) => Err(refused("field", "is no part of a deletion")),
         EventBody::ContactCreated(_) | EventBody::ContactRestored(_) => {
@@ -44,6 +46,7 @@ pub(super) fn revert(
 fn undo(
     step: &mut Step<'_>,
     id: ContactId,
+    seq: Seq,
     changes: Vec<FieldChange>,
     only: Option<&FieldPath>,
 ) -> Result<Outcome, ChangeError> {
@@ -55,7 +58,14 @@ fn undo(
     }
     let mut contact = before.clone();
     let (mut done, mut conflicts) = (Vec::new(), Vec::new());
-    for FieldChange { field, key, before: was, after: made } in undone {
+    for FieldChange { field, key, before: mut was, after: mut made } in undone {
+        if field == Field::Labels {
+            // A label that was renamed is the same one, and one that is gone stays gone.
+            for side in [&mut was, &mut made] {
+                let titles = labels_since(step, seq, &labels::told(side.as_ref()))?;
+                *side = Some(titles.iter().map(|title| Value::from(title.as_str())).collect());
+            }
+        }
         let path = FieldPath { field, key };
         let now = before.value(&path);
         if now == was {
@@ -75,6 +85,7 @@ fn undo(
     let ledger = &mut *step.ledger;
     let mut faults = contacts::held_by_others(ledger, contact.identities(), Some(id));
     faults.extend(contact.oversize(&done));
+    faults.extend(attributes::refused_changes(ledger, &done));
     if !faults.is_empty() {
         return Err(ChangeError::Faults(faults));
     }
@@ -85,10 +96,12 @@ fn undo(
     Ok(reverted(step, contact))
 }
 
-/// Brings a deleted contact back as it last was, with those of its links whose channels are there.
+/// Brings a deleted contact back as it last was, with those of its links whose channels are there
+/// and those of its labels that are.
 fn restore(step: &mut Step<'_>, seq: Seq, card: Card) -> Result<Outcome, ChangeError> {
     let Card { mut contact, contact_inboxes } = card;
     let id = contact.id;
+    contact.labels = labels_since(step, seq, &contact.labels)?;
     if step.ledger.contacts.get(&id).is_some() {
         // Brought back already and not deleted since: nothing is left to be undone.
         let present = contacts::expect(step, id)?.clone();
@@ -131,6 +144,13 @@ fn restore(step: &mut Step<'_>, seq: Seq, card: Card) -> Result<Outcome, ChangeE
     step.ledger.deleted_contacts.remove(id);
     contacts::put(step.ledger, &record.contact, last_seq);
     Ok(Outcome::ContactReverted(Box::new(record)))
+}
+
+/// What the titles that an event tells are now.
+fn labels_since(step: &Step<'_>, seq: Seq, titles: &[Label]) -> Result<Vec<Label>, ChangeError> {
+    let too_many =
+        || refused("seq", "is too long ago: too many labels were renamed or deleted since");
+    labels::since(step.ledger, seq, titles).ok_or_else(too_many)
 }
 
 fn reverted(step: &Step<'_>, contact: Contact) -> Outcome {

@@ -10,7 +10,7 @@ use meishi_contacts::{
 };
 use serde_json::Value;
 
-use super::{Ledger, Step};
+use super::{Count, Ledger, Step};
 use crate::{ChangeError, DeliveryState, Missing, Outcome, Redelivery};
 
 /// What of a delivery a call can change.
@@ -26,7 +26,7 @@ pub(crate) struct DeliveryRow {
 /// Makes a webhook, which looks at the events after its own.
 pub(super) fn create(step: &mut Step<'_>, new: &NewWebhook) -> Result<Outcome, ChangeError> {
     let ledger = &mut *step.ledger;
-    if ledger.loaded_webhook_count + ledger.webhooks.growth() >= WEBHOOKS {
+    if ledger.counted(Count::Webhooks) + ledger.webhooks.growth() >= WEBHOOKS {
         let message = format!("Webhooks are too many (maximum is {WEBHOOKS})");
         let fault = Fault::new("url", FaultCode::LimitExceeded, message).at(String::new());
         return Err(ChangeError::Faults(vec![fault]));

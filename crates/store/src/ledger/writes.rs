@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use meishi_contacts::{
-    ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, Seq, StoredKey, StoredWebhook,
-    WebhookId, WebhookState,
+    AttributeDefinition, ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, LabelCard,
+    LabelId, Seq, StoredKey, StoredWebhook, WebhookId, WebhookState,
 };
 
 use super::{
@@ -32,8 +32,12 @@ pub(crate) struct Erased {
 pub(crate) struct Writes {
     /// Channels whose links all go.
     pub(crate) emptied_inboxes: Vec<InboxId>,
+    /// Labels that go, with all rows of contacts that bear them.
+    pub(crate) gone_labels: Vec<LabelId>,
     /// Contacts whose label rows go; those that stay are among `new_contact_labels`.
     pub(crate) unlabelled_contacts: Vec<ContactId>,
+    /// Keys whose definitions go, or come anew.
+    pub(crate) gone_attributes: Vec<String>,
     pub(crate) gone_links: Vec<LinkKey>,
     pub(crate) gone_identities: Vec<Identity>,
     pub(crate) gone_contacts: Vec<ContactId>,
@@ -53,8 +57,12 @@ pub(crate) struct Writes {
     pub(crate) deleted_contacts: Vec<(ContactId, Seq)>,
     pub(crate) new_identities: Vec<(Identity, ContactId)>,
     pub(crate) new_links: Vec<(LinkKey, ContactId)>,
-    pub(crate) new_labels: Vec<(Label, i64)>,
-    pub(crate) new_contact_labels: Vec<(ContactId, i64)>,
+    /// Labels that change; their titles may go round among them, so that each has to let go of its
+    /// own before one gets another's.
+    pub(crate) changed_labels: Vec<LabelCard>,
+    pub(crate) new_labels: Vec<LabelCard>,
+    pub(crate) new_contact_labels: Vec<(ContactId, LabelId)>,
+    pub(crate) new_attributes: Vec<AttributeDefinition>,
     pub(crate) new_keys: Vec<StoredKey>,
     pub(crate) changed_keys: Vec<StoredKey>,
     pub(crate) new_webhooks: Vec<StoredWebhook>,
@@ -85,22 +93,48 @@ impl Ledger {
     /// What the accepted calls left.
     pub(crate) fn into_writes(mut self) -> Writes {
         let mut writes = Writes::default();
-        let labels = &self.labels;
+        sort_out(
+            self.labels.differences(),
+            &mut writes.gone_labels,
+            &mut writes.new_labels,
+            &mut writes.changed_labels,
+        );
+        let titles = &self.titles;
+        let gone: BTreeSet<LabelId> = writes.gone_labels.iter().copied().collect();
         for Difference { key, before, after } in self.contacts.differences() {
             let labels_of = |stored: &'_ Option<StoredContact>| -> Vec<Label> {
                 stored.as_ref().map(|stored| stored.contact.labels.clone()).unwrap_or_default()
             };
             let (held, bears) = (labels_of(&before), labels_of(&after));
-            if held != bears {
+            // By number, since a title may be another one now. The number of a label that no change
+            // needed is not known, but its title is what it was. Rows of labels that are gone go
+            // with those.
+            let held: BTreeSet<Borne<'_>> =
+                held.iter().map(|title| borne(titles.loaded(title), title)).collect();
+            let held = held
+                .into_iter()
+                .filter(|label| !matches!(label, Borne::Id(id) if gone.contains(id)));
+            let bears: BTreeSet<Borne<'_>> =
+                bears.iter().map(|title| borne(titles.get(title), title)).collect();
+            if !held.eq(bears.iter().copied()) {
                 writes.unlabelled_contacts.extend(before.as_ref().map(|_| key));
-                let numbers = bears.iter().filter_map(|label| labels.get(label));
-                writes.new_contact_labels.extend(numbers.map(|label| (key, *label)));
+                let numbers = bears.iter().filter_map(|label| match label {
+                    Borne::Id(id) => Some((key, *id)),
+                    Borne::Title(_) => None,
+                });
+                writes.new_contact_labels.extend(numbers);
             }
             match (before, after) {
+                // Of its own row nothing changed: labels that it bears were renamed or deleted.
+                (Some(before), Some(after)) if before.last_seq == after.last_seq => {}
                 (None, Some(contact)) => writes.new_contacts.push(contact),
                 (Some(_), Some(contact)) => writes.changed_contacts.push(contact),
                 (_, None) => writes.gone_contacts.push(key),
             }
+        }
+        for Difference { key, before, after } in self.attributes.differences() {
+            writes.gone_attributes.extend(before.map(|_| key));
+            writes.new_attributes.extend(after);
         }
         moved(
             self.identities.differences(),
@@ -123,8 +157,6 @@ impl Ledger {
             &mut writes.new_keys,
             &mut writes.changed_keys,
         );
-        let made = self.labels.differences().into_iter();
-        writes.new_labels = made.filter_map(|d| Some((d.key, d.after?))).collect();
         for Difference { key, before, after } in self.outcomes.differences() {
             writes.gone_outcomes.extend(before.map(|_| key.clone()));
             writes.new_outcomes.extend(after.map(|kept| (key, kept)));
@@ -136,14 +168,7 @@ impl Ledger {
             }
         }
         let changed = self.webhooks.differences();
-        for Difference { key, before, after } in &changed {
-            let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
-            let (Some(before), Some(after)) = (before, after) else { continue };
-            let is_set_to_work = !is_at_work(before) && is_at_work(after);
-            if is_set_to_work || before.webhook.url != after.webhook.url {
-                writes.revived_webhooks.push(*key);
-            }
-        }
+        writes.revived_webhooks = changed.iter().filter(|d| is_revived(d)).map(|d| d.key).collect();
         sort_out(
             changed,
             &mut writes.gone_webhooks,
@@ -166,6 +191,24 @@ impl Ledger {
         writes.counters = (self.counters != self.loaded_counters).then_some(self.counters);
         writes
     }
+}
+
+/// Whether a webhook was set to work again, or has a new URL.
+fn is_revived(changed: &Difference<WebhookId, StoredWebhook>) -> bool {
+    let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
+    let (Some(before), Some(after)) = (&changed.before, &changed.after) else { return false };
+    (!is_at_work(before) && is_at_work(after)) || before.webhook.url != after.webhook.url
+}
+
+/// A label as one side of a change of a contact has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Borne<'a> {
+    Id(LabelId),
+    Title(&'a Label),
+}
+
+fn borne<'a>(id: Option<&LabelId>, title: &'a Label) -> Borne<'a> {
+    id.map_or(Borne::Title(title), |id| Borne::Id(*id))
 }
 
 /// Rows that are nothing but who owns them: a new owner is a row that goes and one that comes.

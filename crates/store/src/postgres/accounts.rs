@@ -29,7 +29,7 @@ statements! {
     COUNTS(INT8) = "SELECT contacts, resolved_contacts, last_seq, dropped_seq FROM counters
          WHERE account_id = $1";
     COUNTERS(INT8) = "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, last_label_id,
-           last_webhook_id, dropped_seq, contacts, resolved_contacts
+           last_webhook_id, dropped_seq, contacts, resolved_contacts, last_attribute_id
          FROM counters WHERE account_id = $1 FOR UPDATE";
     HEADS(INT8_ARRAY) = "SELECT wanted.id, counters.last_seq
          FROM unnest($1::bigint[]) AS wanted (id)
@@ -185,6 +185,7 @@ pub(super) fn counters(row: &Row) -> Result<Counters, Error> {
         dropped_seq: column(row, 6)?,
         contacts: column(row, 7)?,
         resolved_contacts: column(row, 8)?,
+        last_attribute_id: column(row, 9)?,
     })
 }
 

@@ -1,6 +1,9 @@
 //! Reads of the spine.
 
-use meishi_contacts::{AccountId, ContactId, Event, Seq, limits::READ_ROWS};
+use meishi_contacts::{
+    AccountId, ContactId, Event, Seq,
+    limits::{READ_ROWS, RELABELLINGS},
+};
 
 use super::{
     error::Error,
@@ -42,6 +45,20 @@ statements! {
     TELLING(INT8, INT8) = chain!("seq, kind", "$2", "");
     AFTER(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    RELABELLED(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
+         WHERE account_id = $1 AND seq > $2 AND kind IN ('label.updated', 'label.deleted')
+         ORDER BY seq LIMIT $3";
+}
+
+/// The events after one that changed or deleted labels, oldest first; of too many one too many.
+pub(super) async fn relabelled(
+    session: &Session,
+    account: AccountId,
+    after: Seq,
+) -> Result<Vec<Event>, Error> {
+    let limit = i64::try_from(RELABELLINGS + 1).unwrap_or_default();
+    let rows = session.query(RELABELLED, &[&account.0, &after.0, &limit]).await?;
+    rows.iter().map(row::event).collect()
 }
 
 /// The events after one, oldest first.

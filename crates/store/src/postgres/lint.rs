@@ -5,8 +5,8 @@ use meishi_test_postgres::{Cluster, Database};
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    accounts, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys, lanes, load,
-    migrations, retention, save, session, statement::Statement, webhooks,
+    accounts, attributes, connect::DatabaseUrl, contacts, deliveries, events, gone, inboxes, keys,
+    labels, lanes, load, migrations, retention, save, session, statement::Statement, webhooks,
 };
 
 /// Tables without an account: reference tables on Citus.
@@ -26,12 +26,14 @@ async fn migrated() -> (Client, Database) {
 fn all_statements() -> Vec<(&'static str, Statement)> {
     [
         accounts::STATEMENTS,
+        attributes::STATEMENTS,
         contacts::STATEMENTS,
         deliveries::STATEMENTS,
         events::STATEMENTS,
         gone::STATEMENTS,
         inboxes::STATEMENTS,
         keys::STATEMENTS,
+        labels::STATEMENTS,
         lanes::STATEMENTS,
         load::STATEMENTS,
         retention::STATEMENTS,
@@ -61,12 +63,14 @@ async fn every_statement_prepares_on_an_empty_database() {
 
 /// Statements that look at all rows of a key's first part on purpose, of tables that are small or to
 /// count or delete what is there.
-const WHOLE: [&str; 15] = [
+const WHOLE: [&str; 17] = [
     "ALL",
     "ANY_ACCOUNT",
     "AT_WORK",
+    "COUNT_ATTRIBUTES",
     "COUNT_INBOXES",
     "COUNT_KEYS",
+    "COUNT_LABELS",
     "COUNT_LINKS",
     "COUNT_WEBHOOKS",
     "DATABASE",
@@ -257,7 +261,7 @@ async fn there_are_no_triggers_sequences_or_defaults_that_the_database_makes_up(
         (
             "a default that is no constant",
             "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
-             WHERE pg_get_expr(adbin, adrelid) !~ '^[''(0-9]'",
+             WHERE pg_get_expr(adbin, adrelid) !~ '^([''(0-9]|true$|false$)'",
         ),
     ] {
         let found: Vec<String> =

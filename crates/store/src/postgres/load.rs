@@ -6,15 +6,15 @@ use futures::{future::try_join_all, try_join};
 use meishi_contacts::{AccountId, ContactId, InboxId, KeyId, Label, SourceId, UnixMillis};
 
 use super::{
-    contacts, deliveries,
+    attributes, contacts, deliveries,
     error::Error,
-    events, inboxes, keys,
+    events, inboxes, keys, labels,
     row::{self, column},
     session::Session,
     statement::statements,
     webhooks,
 };
-use crate::ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces};
+use crate::ledger::{Count, KeptOutcome, Ledger, Needs, OutcomeKey, Traces};
 
 statements! {
     HOLDERS(INT8, INT8_ARRAY, TEXT_ARRAY) =
@@ -27,10 +27,8 @@ statements! {
     COUNT_INBOXES(INT8) = "SELECT count(*) FROM inboxes WHERE account_id = $1";
     COUNT_LINKS(INT8, INT8) = "SELECT count(*) FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
-    LABELS(INT8, TEXT_ARRAY) = "SELECT wanted.title, label.id
-         FROM unnest($2::text[]) AS wanted (title)
-         CROSS JOIN LATERAL (
-           SELECT id FROM labels WHERE account_id = $1 AND title = wanted.title OFFSET 0) AS label";
+    COUNT_LABELS(INT8) = "SELECT count(*) FROM labels WHERE account_id = $1";
+    COUNT_ATTRIBUTES(INT8) = "SELECT count(*) FROM attribute_definitions WHERE account_id = $1";
     COUNT_KEYS(INT8) = "SELECT count(*) FROM api_keys WHERE account_id = $1";
     COUNT_WEBHOOKS(INT8) = "SELECT count(*) FROM webhooks
          WHERE account_id = $1 AND state <> 'deleted'";
@@ -58,14 +56,16 @@ pub(super) async fn rows(
         reader.holders(needs),
         reader.inboxes(&needs.inboxes),
         reader.link_counts(&needs.link_counts),
-        reader.labels(&needs.labels),
+        reader.labels(needs),
+        reader.attributes(needs),
         reader.keys(needs),
         reader.counts(needs),
         reader.outcomes(needs),
         reader.past(needs),
         reader.webhooks(needs),
     )?;
-    let (contacts, owners, holders, inboxes, link_counts, labels, keys, counts, ..) = read;
+    let (contacts, owners, holders, inboxes, link_counts, labels, attributes, keys, counts, ..) =
+        read;
     let (.., outcomes, past, webhooks) = read;
     let mut notes = vec![
         contacts,
@@ -74,6 +74,7 @@ pub(super) async fn rows(
         inboxes,
         link_counts,
         labels,
+        attributes,
         keys,
         counts,
         outcomes,
@@ -148,18 +149,38 @@ impl Reader<'_> {
         }))
     }
 
-    async fn labels(&self, labels: &BTreeSet<Label>) -> Result<Note, Error> {
-        let titles: Vec<&str> = labels.iter().map(Label::as_str).collect();
-        let mut found = Vec::new();
-        if !titles.is_empty() {
-            for row in self.session.query(LABELS, &[&self.account.0, &titles]).await? {
-                found.push((Label::from_stored(column(&row, 0)?), column(&row, 1)?));
-            }
-        }
+    /// Labels, and what happened to them.
+    async fn labels(&self, needs: &Needs) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let titles: Vec<&str> = needs.labels.iter().map(Label::as_str).collect();
+        let ids: Vec<i64> = needs.label_ids.iter().map(|id| id.0).collect();
+        let (by_title, by_id) = try_join!(
+            labels::titled(session, account, &titles),
+            labels::some(session, account, &ids)
+        )?;
+        let relabelled = match needs.relabelled_after {
+            Some(after) => Some(events::relabelled(session, account, after).await?),
+            None => None,
+        };
         Ok(Box::new(|ledger| {
-            for (label, id) in found {
-                ledger.load_label(label, id);
+            by_title.into_iter().chain(by_id).for_each(|label| ledger.load_label(label));
+            if let Some(events) = relabelled {
+                ledger.load_relabelled(events);
             }
+        }))
+    }
+
+    async fn attributes(&self, needs: &Needs) -> Result<Note, Error> {
+        let (session, account) = (self.session, self.account);
+        let keys: Vec<&str> = needs.attributes.iter().map(String::as_str).collect();
+        let ids: Vec<i64> = needs.attribute_ids.iter().map(|id| id.0).collect();
+        let (by_key, by_id) = try_join!(
+            attributes::keyed(session, account, &keys),
+            attributes::some(session, account, &ids)
+        )?;
+        Ok(Box::new(|ledger| {
+            let found = by_key.into_iter().chain(by_id);
+            found.for_each(|definition| ledger.load_attribute(definition));
         }))
     }
 
@@ -170,28 +191,21 @@ impl Reader<'_> {
     }
 
     async fn counts(&self, needs: &Needs) -> Result<Note, Error> {
-        let mut counts = [None; 3];
-        let asked = [
-            (needs.inbox_count, COUNT_INBOXES),
-            (needs.key_count, COUNT_KEYS),
-            (needs.webhook_count, COUNT_WEBHOOKS),
-        ];
-        for (slot, (needed, statement)) in counts.iter_mut().zip(asked) {
-            if needed {
-                *slot =
-                    Some(number(self.session.query(statement, &[&self.account.0]).await?.first())?);
-            }
+        let mut counts = Vec::new();
+        for count in &needs.counts {
+            let statement = match count {
+                Count::Attributes => COUNT_ATTRIBUTES,
+                Count::Inboxes => COUNT_INBOXES,
+                Count::Keys => COUNT_KEYS,
+                Count::Labels => COUNT_LABELS,
+                Count::Webhooks => COUNT_WEBHOOKS,
+            };
+            let rows = self.session.query(statement, &[&self.account.0]).await?;
+            counts.push((*count, number(rows.first())?));
         }
-        let [inboxes, keys, webhooks] = counts;
         Ok(Box::new(move |ledger| {
-            if let Some(count) = inboxes {
-                ledger.load_inbox_count(count);
-            }
-            if let Some(count) = keys {
-                ledger.load_key_count(count);
-            }
-            if let Some(count) = webhooks {
-                ledger.load_webhook_count(count);
+            for (of, count) in counts {
+                ledger.load_count(of, count);
             }
         }))
     }

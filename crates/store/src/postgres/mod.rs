@@ -5,6 +5,7 @@
 //! files hold the statements of reads, one file a noun.
 
 mod accounts;
+mod attributes;
 mod batch;
 mod connect;
 mod contacts;
@@ -16,6 +17,7 @@ mod examine;
 mod gone;
 mod inboxes;
 mod keys;
+mod labels;
 mod lanes;
 #[cfg(test)]
 mod lint;
@@ -36,8 +38,8 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use meishi_contacts::{
-    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, AttributeDefinition, AttributeId, ContactId, Event, Identity, Inbox,
+    InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
     limits::{PURGED_ROWS, READ_ROWS},
 };
 
@@ -304,6 +306,34 @@ impl Store for PostgresStore {
             })
             .await?;
         Ok(identities.iter().map(|identity| owners.get(identity).copied()).collect())
+    }
+
+    async fn labels(&self, account: AccountId) -> Result<Vec<LabelCard>, StoreError> {
+        self.read(move |session| labels::list(session, account).boxed()).await
+    }
+
+    async fn label(
+        &self,
+        account: AccountId,
+        id: LabelId,
+    ) -> Result<Option<LabelCard>, StoreError> {
+        self.read(move |session| labels::get(session, account, id).boxed()).await
+    }
+
+    async fn relabelled(&self, account: AccountId, after: Seq) -> Result<Vec<Event>, StoreError> {
+        self.read(move |session| events::relabelled(session, account, after).boxed()).await
+    }
+
+    async fn attributes(&self, account: AccountId) -> Result<Vec<AttributeDefinition>, StoreError> {
+        self.read(move |session| attributes::list(session, account).boxed()).await
+    }
+
+    async fn attribute(
+        &self,
+        account: AccountId,
+        id: AttributeId,
+    ) -> Result<Option<AttributeDefinition>, StoreError> {
+        self.read(move |session| attributes::get(session, account, id).boxed()).await
     }
 
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {

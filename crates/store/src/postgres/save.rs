@@ -1,7 +1,7 @@
 //! What calls left, written table by table in one round trip: what goes (`gone.rs`), then what comes or
 //! changes, where a list is a few arrays that `unnest` makes rows of again.
 
-use meishi_contacts::{AccountId, Email, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{AccountId, AttributeDefinition, Email, Identifier, Inbox, Phone, StoredKey};
 use tokio_postgres::types::ToSql;
 
 use super::{
@@ -57,8 +57,19 @@ statements! {
     INSERT_LINKS(INT8, INT8_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
         "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::bigint[])";
-    INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY) = "INSERT INTO labels (account_id, id, title)
-         SELECT $1, * FROM unnest($2::bigint[], $3::text[])";
+    // No label can be of such a title: theirs are in lower case.
+    RELEASE_TITLE(INT8, INT8) = "UPDATE labels SET title = 'LABEL ' || id
+         WHERE account_id = $1 AND id = $2";
+    UPDATE_LABEL(INT8, INT8, TEXT, TEXT, TEXT, BOOL) = "UPDATE labels SET title = $3, color = $4,
+           description = $5, show_on_sidebar = $6
+         WHERE account_id = $1 AND id = $2";
+    INSERT_LABELS(INT8, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY) =
+        "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
+         SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[])";
+    INSERT_ATTRIBUTE(INT8, INT8, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, INT8) =
+        "INSERT INTO attribute_definitions (account_id, id, key, name, description, type,
+           list_values, regex, hint, mode, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     INSERT_CONTACT_LABELS(INT8, INT8_ARRAY, INT8_ARRAY) =
         "INSERT INTO contact_labels (account_id, contact_id, label_id)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])";
@@ -105,14 +116,14 @@ statements! {
         "INSERT INTO idempotency_keys (account_id, api_key_id, route, key, fingerprint, outcome,
            created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+    INSERT_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id, last_key_id,
-           last_label_id, last_webhook_id, contacts, resolved_contacts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
+           last_label_id, last_webhook_id, contacts, resolved_contacts, last_attribute_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    UPDATE_COUNTERS(INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8, INT8) =
         "UPDATE counters SET last_seq = $2, last_contact_id = $3, last_inbox_id = $4,
            last_key_id = $5, last_label_id = $6, last_webhook_id = $7, contacts = $8,
-           resolved_contacts = $9
+           resolved_contacts = $9, last_attribute_id = $10
          WHERE account_id = $1";
 }
 
@@ -142,17 +153,15 @@ pub(super) async fn rows(
         let holders: Vec<_> = new.iter().map(|(_, holder)| holder.0).collect();
         batch.send(INSERT_LINKS, Expect::Rows(new.len()), (inboxes, sources, holders));
     }
-    if !writes.new_labels.is_empty() {
-        let new = &writes.new_labels;
-        let ids: Vec<_> = new.iter().map(|(_, id)| *id).collect();
-        let titles: Vec<_> = new.iter().map(|(label, _)| label.as_str()).collect();
-        batch.send(INSERT_LABELS, Expect::Rows(new.len()), (ids, titles));
-    }
+    batch.labels(writes);
     if !writes.new_contact_labels.is_empty() {
         let new = &writes.new_contact_labels;
         let contacts: Vec<_> = new.iter().map(|(contact, _)| contact.0).collect();
-        let labels: Vec<_> = new.iter().map(|(_, label)| *label).collect();
+        let labels: Vec<_> = new.iter().map(|(_, label)| label.0).collect();
         batch.send(INSERT_CONTACT_LABELS, Expect::Rows(new.len()), (contacts, labels));
+    }
+    for definition in &writes.new_attributes {
+        batch.attribute(definition)?;
     }
     batch.new_keys(&writes.new_keys);
     for stored in &writes.changed_keys {
@@ -214,6 +223,44 @@ impl<'a> Batch<'a> {
             let columns = (inbox.id.0, inbox.name.as_str(), channel_type, inbox.created_at.0);
             self.send(statement, Expect::Rows(1), columns);
         }
+    }
+
+    fn labels(&mut self, writes: &'a Writes) {
+        for label in &writes.changed_labels {
+            self.send(RELEASE_TITLE, Expect::Rows(1), (label.id.0,));
+        }
+        for label in &writes.changed_labels {
+            let (title, show) = (label.title.as_str(), label.show_on_sidebar);
+            let columns = (label.id.0, title, label.color.as_str(), &label.description, show);
+            self.send(UPDATE_LABEL, Expect::Rows(1), columns);
+        }
+        let new = &writes.new_labels;
+        if !new.is_empty() {
+            let ids: Vec<_> = new.iter().map(|label| label.id.0).collect();
+            let titles: Vec<_> = new.iter().map(|label| label.title.as_str()).collect();
+            let colors: Vec<_> = new.iter().map(|label| label.color.as_str()).collect();
+            let descriptions: Vec<_> = new.iter().map(|label| &label.description).collect();
+            let shown: Vec<_> = new.iter().map(|label| label.show_on_sidebar).collect();
+            let columns = (ids, titles, colors, descriptions, shown);
+            self.send(INSERT_LABELS, Expect::Rows(new.len()), columns);
+        }
+    }
+
+    fn attribute(&mut self, definition: &'a AttributeDefinition) -> Result<(), Error> {
+        let columns = (
+            definition.id.0,
+            definition.key.as_str(),
+            definition.name.as_str(),
+            &definition.description,
+            definition.kind.as_str(),
+            to_json(&definition.values)?,
+            &definition.regex,
+            &definition.hint,
+            definition.mode.as_str(),
+            definition.created_at.0,
+        );
+        self.send(INSERT_ATTRIBUTE, Expect::Rows(1), columns);
+        Ok(())
     }
 
     fn contacts(&mut self, statement: Statement, contacts: &'a [StoredContact]) {
@@ -337,6 +384,7 @@ impl<'a> Batch<'a> {
             counters.last_webhook_id,
             counters.contacts,
             counters.resolved_contacts,
+            counters.last_attribute_id,
         );
         self.send(statement, Expect::Rows(1), columns);
     }

@@ -15,7 +15,7 @@ statements! {
     ACCOUNTS = "SELECT id, name, created_at FROM accounts ORDER BY id";
     COUNTS = "SELECT contacts, resolved_contacts, last_seq, dropped_seq FROM counters WHERE account_id = ?1";
     COUNTERS = "SELECT last_seq, last_contact_id, last_inbox_id, last_key_id, last_label_id,
-           last_webhook_id, dropped_seq, contacts, resolved_contacts
+           last_webhook_id, dropped_seq, contacts, resolved_contacts, last_attribute_id
          FROM counters WHERE account_id = ?1";
     DATABASE = "SELECT id, epoch FROM databases";
 }
@@ -94,6 +94,7 @@ pub(super) fn counters(
                 dropped_seq: row.get(6)?,
                 contacts: row.get(7)?,
                 resolved_contacts: row.get(8)?,
+                last_attribute_id: row.get(9)?,
             })
         })
         .optional()

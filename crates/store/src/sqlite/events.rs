@@ -1,6 +1,9 @@
 //! Reads of the spine.
 
-use meishi_contacts::{AccountId, ContactId, Event, Seq, UnixMillis, limits::READ_ROWS};
+use meishi_contacts::{
+    AccountId, ContactId, Event, Seq, UnixMillis,
+    limits::{READ_ROWS, RELABELLINGS},
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
@@ -14,6 +17,23 @@ statements! {
     LAST_OF_DELETED = "SELECT last_seq FROM deleted_contacts WHERE account_id = ?1 AND id = ?2";
     EVENTS = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    // By name, since without statistics the other key looks as good, and has all events in it.
+    RELABELLED = "SELECT seq, at, actor, actor_id, request_id, body
+         FROM events INDEXED BY events_relabelled
+         WHERE account_id = ?1 AND seq > ?2 AND kind IN ('label.updated', 'label.deleted')
+         ORDER BY seq LIMIT ?3";
+}
+
+/// The events after one that changed or deleted labels, oldest first; of too many one too many.
+pub(super) fn relabelled(
+    connection: &Connection,
+    account: AccountId,
+    after: Seq,
+) -> rusqlite::Result<Vec<Event>> {
+    connection
+        .prepare_cached(RELABELLED)?
+        .query_map(params![account.0, after.0, RELABELLINGS + 1], event)?
+        .collect()
 }
 
 /// The events after one, oldest first.

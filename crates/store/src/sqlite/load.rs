@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{contacts, deliveries, events, identities::Identities, inboxes, keys, row, webhooks};
+use super::{
+    attributes, contacts, deliveries, events, identities::Identities, inboxes, keys, labels, row,
+    webhooks,
+};
 use crate::{
     Include,
-    ledger::{KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
+    ledger::{Count, KeptOutcome, Ledger, Needs, OutcomeKey, Traces},
 };
 
 statements! {
@@ -16,7 +19,8 @@ statements! {
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
     COUNT_INBOXES = "SELECT count(*) FROM inboxes WHERE account_id = ?1";
     COUNT_LINKS = "SELECT count(*) FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
-    LABEL = "SELECT id FROM labels WHERE account_id = ?1 AND title = ?2";
+    COUNT_LABELS = "SELECT count(*) FROM labels WHERE account_id = ?1";
+    COUNT_ATTRIBUTES = "SELECT count(*) FROM attribute_definitions WHERE account_id = ?1";
     COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE account_id = ?1";
     COUNT_WEBHOOKS = "SELECT count(*) FROM webhooks WHERE account_id = ?1 AND state <> 'deleted'";
     OUTCOMES_OF = "SELECT api_key_id, route, key FROM idempotency_contacts
@@ -77,36 +81,29 @@ pub(super) fn rows(
             .prepare_cached(statement)?
             .query_row(rusqlite::params_from_iter(owner), |row| row.get(0))
     };
-    if needs.inbox_count {
-        ledger.load_inbox_count(number(COUNT_INBOXES, &[account.0])?);
+    for count in &needs.counts {
+        let statement = match count {
+            Count::Attributes => COUNT_ATTRIBUTES,
+            Count::Inboxes => COUNT_INBOXES,
+            Count::Keys => COUNT_KEYS,
+            Count::Labels => COUNT_LABELS,
+            Count::Webhooks => COUNT_WEBHOOKS,
+        };
+        ledger.load_count(*count, number(statement, &[account.0])?);
     }
     for inbox in &needs.link_counts {
         ledger.load_link_count(*inbox, number(COUNT_LINKS, &[account.0, inbox.0])?);
     }
-    for label in &needs.labels {
-        let id = connection
-            .prepare_cached(LABEL)?
-            .query_row(params![account.0, label.as_str()], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = id {
-            ledger.load_label(label.clone(), id);
-        }
-    }
+    labels_and_attributes(connection, account, needs, ledger)?;
     for id in &needs.keys {
         if let Some(key) = keys::get(connection, account, *id)? {
             ledger.load_key(key);
         }
     }
-    if needs.key_count {
-        ledger.load_key_count(number(COUNT_KEYS, &[account.0])?);
-    }
     for id in &needs.webhooks {
         if let Some(webhook) = webhooks::get(connection, account, *id)? {
             ledger.load_webhook(webhook);
         }
-    }
-    if needs.webhook_count {
-        ledger.load_webhook_count(number(COUNT_WEBHOOKS, &[account.0])?);
     }
     for (webhook, which) in &needs.redeliveries {
         let rows = deliveries::redeliverable(connection, account, *webhook, *which)?;
@@ -117,6 +114,41 @@ pub(super) fn rows(
     for key in &needs.outcomes {
         if let Some(kept) = outcome(connection, account, key)? {
             ledger.load_outcome(key.clone(), kept);
+        }
+    }
+    Ok(())
+}
+
+/// Labels, what happened to them, and definitions of attributes.
+fn labels_and_attributes(
+    connection: &Connection,
+    account: AccountId,
+    needs: &Needs,
+    ledger: &mut Ledger,
+) -> rusqlite::Result<()> {
+    for title in &needs.labels {
+        if let Some(label) = labels::titled(connection, account, title)? {
+            ledger.load_label(label);
+        }
+    }
+    for id in &needs.label_ids {
+        if let Some(label) = labels::get(connection, account, *id)? {
+            ledger.load_label(label);
+        }
+    }
+    if let Some(after) = needs.relabelled_after {
+        ledger.load_relabelled(events::relabelled(connection, account, after)?);
+    }
+    if ledger.defined_attributes() {
+        for key in &needs.attributes {
+            if let Some(definition) = attributes::keyed(connection, account, key)? {
+                ledger.load_attribute(definition);
+            }
+        }
+    }
+    for id in &needs.attribute_ids {
+        if let Some(definition) = attributes::get(connection, account, *id)? {
+            ledger.load_attribute(definition);
         }
     }
     Ok(())

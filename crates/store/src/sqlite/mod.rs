@@ -15,6 +15,7 @@ macro_rules! statements {
 }
 
 mod accounts;
+mod attributes;
 mod backup;
 mod changes;
 mod checkpoint;
@@ -26,6 +27,7 @@ mod examine;
 pub(crate) mod identities;
 mod inboxes;
 mod keys;
+mod labels;
 mod load;
 mod long_reads;
 pub(crate) mod migrations;
@@ -47,8 +49,8 @@ use std::{
 
 use async_trait::async_trait;
 use meishi_contacts::{
-    AccountId, ApiKey, ContactId, Event, Identity, Inbox, InboxId, KeyId, SecretHash, Seq,
-    StoredKey, UnixMillis, Webhook, WebhookId,
+    AccountId, ApiKey, AttributeDefinition, AttributeId, ContactId, Event, Identity, Inbox,
+    InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
 };
 use rusqlite::Connection;
 
@@ -271,6 +273,34 @@ impl Store for SqliteStore {
         Ok(all.map(|((first, sorted), last)| first.or(sorted).or(last)).collect())
     }
 
+    async fn labels(&self, account: AccountId) -> Result<Vec<LabelCard>, StoreError> {
+        self.readers.read(|connection| labels::list(connection, account))
+    }
+
+    async fn label(
+        &self,
+        account: AccountId,
+        id: LabelId,
+    ) -> Result<Option<LabelCard>, StoreError> {
+        self.readers.read_one(|connection| labels::get(connection, account, id))
+    }
+
+    async fn relabelled(&self, account: AccountId, after: Seq) -> Result<Vec<Event>, StoreError> {
+        self.readers.read(|connection| events::relabelled(connection, account, after))
+    }
+
+    async fn attributes(&self, account: AccountId) -> Result<Vec<AttributeDefinition>, StoreError> {
+        self.readers.read(|connection| attributes::list(connection, account))
+    }
+
+    async fn attribute(
+        &self,
+        account: AccountId,
+        id: AttributeId,
+    ) -> Result<Option<AttributeDefinition>, StoreError> {
+        self.readers.read_one(|connection| attributes::get(connection, account, id))
+    }
+
     async fn inboxes(&self, account: AccountId) -> Result<Vec<Inbox>, StoreError> {
         self.readers.read(|connection| inboxes::list(connection, account))
     }
@@ -481,12 +511,14 @@ mod tests {
         let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
         for (name, statement) in [
             accounts::STATEMENTS,
+            attributes::STATEMENTS,
             contacts::STATEMENTS,
             deliveries::STATEMENTS,
             events::STATEMENTS,
             identities::STATEMENTS,
             inboxes::STATEMENTS,
             keys::STATEMENTS,
+            labels::STATEMENTS,
             load::STATEMENTS,
             retention::STATEMENTS,
             save::STATEMENTS,

@@ -1,6 +1,9 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
-use meishi_contacts::{AccountId, Email, EventBody, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{
+    AccountId, AttributeDefinition, Email, EventBody, Identifier, Inbox, LabelCard, Phone,
+    StoredKey,
+};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::{identities::Identities, row::to_json};
@@ -10,6 +13,9 @@ use crate::ledger::{
 
 statements! {
     EMPTY_INBOX = "DELETE FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
+    UNLABEL = "DELETE FROM contact_labels WHERE account_id = ?1 AND label_id = ?2";
+    DELETE_LABEL = "DELETE FROM labels WHERE account_id = ?1 AND id = ?2";
+    DELETE_ATTRIBUTE = "DELETE FROM attribute_definitions WHERE account_id = ?1 AND key = ?2";
     DELETE_CONTACT_LABELS = "DELETE FROM contact_labels WHERE account_id = ?1 AND contact_id = ?2";
     DELETE_LINK = "DELETE FROM contact_inboxes
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
@@ -31,9 +37,18 @@ statements! {
          WHERE account_id = ?1 AND id = ?2";
     INSERT_LINK = "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          VALUES (?1, ?2, ?3, ?4)";
-    INSERT_LABEL = "INSERT INTO labels (account_id, id, title) VALUES (?1, ?2, ?3)";
+    // No label can be of such a title: theirs are in lower case.
+    RELEASE_TITLE = "UPDATE labels SET title = 'LABEL ' || id WHERE account_id = ?1 AND id = ?2";
+    UPDATE_LABEL = "UPDATE labels SET title = ?3, color = ?4, description = ?5,
+           show_on_sidebar = ?6
+         WHERE account_id = ?1 AND id = ?2";
+    INSERT_LABEL = "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     INSERT_CONTACT_LABEL = "INSERT INTO contact_labels (account_id, contact_id, label_id)
          VALUES (?1, ?2, ?3)";
+    INSERT_ATTRIBUTE = "INSERT INTO attribute_definitions (account_id, id, key, name, description,
+           type, list_values, regex, hint, mode, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_KEY = "INSERT INTO api_keys (account_id, id, api_key, secret_hash, name, role,
            created_at, expires_at, previous_hash, previous_until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -78,11 +93,11 @@ statements! {
            outcome, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     INSERT_COUNTERS = "INSERT INTO counters (account_id, last_seq, last_contact_id, last_inbox_id,
-           last_key_id, last_label_id, last_webhook_id, contacts, resolved_contacts)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+           last_key_id, last_label_id, last_webhook_id, contacts, resolved_contacts, last_attribute_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     UPDATE_COUNTERS = "UPDATE counters SET last_seq = ?2, last_contact_id = ?3, last_inbox_id = ?4,
            last_key_id = ?5, last_label_id = ?6, last_webhook_id = ?7, contacts = ?8,
-           resolved_contacts = ?9
+           resolved_contacts = ?9, last_attribute_id = ?10
          WHERE account_id = ?1";
 }
 
@@ -95,6 +110,9 @@ pub(super) fn rows(
 ) -> rusqlite::Result<()> {
     let to = Target { connection, account: account.0 };
     to.each(EMPTY_INBOX, &writes.emptied_inboxes, |id| (to.account, id.0))?;
+    to.each(UNLABEL, &writes.gone_labels, |id| (to.account, id.0))?;
+    to.each(DELETE_LABEL, &writes.gone_labels, |id| (to.account, id.0))?;
+    to.each(DELETE_ATTRIBUTE, &writes.gone_attributes, |key| (to.account, key))?;
     to.each(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id| (to.account, id.0))?;
     to.each(DELETE_LINK, &writes.gone_links, |(inbox, source)| {
         (to.account, inbox.0, source.as_str())
@@ -126,10 +144,15 @@ pub(super) fn rows(
     to.each(INSERT_LINK, &writes.new_links, |((inbox, source), holder)| {
         (to.account, inbox.0, source.as_str(), holder.0)
     })?;
-    to.each(INSERT_LABEL, &writes.new_labels, |(title, id)| (to.account, id, title.as_str()))?;
+    to.each(RELEASE_TITLE, &writes.changed_labels, |label| (to.account, label.id.0))?;
+    to.labels(UPDATE_LABEL, &writes.changed_labels)?;
+    to.labels(INSERT_LABEL, &writes.new_labels)?;
     to.each(INSERT_CONTACT_LABEL, &writes.new_contact_labels, |(contact, label)| {
-        (to.account, contact.0, label)
+        (to.account, contact.0, label.0)
     })?;
+    for definition in &writes.new_attributes {
+        to.attribute(definition)?;
+    }
     to.keys(&writes.new_keys)?;
     to.each(UPDATE_KEY, &writes.changed_keys, |stored| {
         let key = &stored.key;
@@ -207,6 +230,31 @@ impl Target<'_> {
             let channel_type = inbox.channel_type.as_str();
             (self.account, inbox.id.0, &inbox.name, channel_type, inbox.created_at.0)
         })
+    }
+
+    fn labels(&self, statement: &str, labels: &[LabelCard]) -> rusqlite::Result<()> {
+        self.each(statement, labels, |label| {
+            let (title, show) = (label.title.as_str(), label.show_on_sidebar);
+            (self.account, label.id.0, title, &label.color, &label.description, show)
+        })
+    }
+
+    fn attribute(&self, definition: &AttributeDefinition) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(INSERT_ATTRIBUTE)?;
+        statement.execute(params![
+            self.account,
+            definition.id.0,
+            definition.key,
+            definition.name,
+            definition.description,
+            definition.kind.as_str(),
+            to_json(&definition.values)?,
+            definition.regex,
+            definition.hint,
+            definition.mode.as_str(),
+            definition.created_at.0,
+        ])?;
+        Ok(())
     }
 
     fn contacts(&self, statement: &str, contacts: &[StoredContact]) -> rusqlite::Result<()> {
@@ -352,6 +400,7 @@ impl Target<'_> {
             counters.last_webhook_id,
             counters.contacts,
             counters.resolved_contacts,
+            counters.last_attribute_id,
         ];
         self.connection.prepare_cached(statement)?.execute(columns).map(drop)
     }

@@ -2,8 +2,8 @@
 //! a `before` that is not what was there is as wrong as an `after` that is not what is there now.
 
 use meishi_contacts::{
-    Availability, Card, Contact, Email, EventBody, Field, FieldChange, Identifier, Label, Phone,
-    UnixSeconds, Version,
+    Availability, Card, Contact, Email, EventBody, Field, FieldChange, Identifier, Label,
+    LabelCard, Phone, UnixSeconds, Version,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl State {
                 let was = self.contacts.remove(&card.contact.id);
                 assert_eq!(was.as_ref(), Some(card), "the card is what it last was");
             }
-            EventBody::LabelCreated { title } => {
+            EventBody::LabelCreated(LabelCard { title, .. }) => {
                 assert!(self.labels.insert(title.clone()), "{title} was there");
             }
             EventBody::InboxCreated(inbox) => {
@@ -59,7 +59,12 @@ impl State {
             EventBody::KeyRevoked(key) => {
                 assert_eq!(self.keys.remove(&key.id).as_ref(), Some(key));
             }
-            EventBody::KeyUpdated { .. }
+            EventBody::LabelUpdated { .. }
+            | EventBody::LabelDeleted(_)
+            | EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_)
+            | EventBody::KeyUpdated { .. }
             | EventBody::KeyRotated { .. }
             | EventBody::ContactRestored(_)
             | EventBody::ContactErased { .. }
@@ -126,7 +131,16 @@ fn change_contact(contact: &mut Contact, change: &FieldChange) {
         | Field::Events
         | Field::Format
         | Field::IncludeActivity
-        | Field::State => panic!("not a field of a contact: {change:?}"),
+        | Field::State
+        | Field::Title
+        | Field::Color
+        | Field::Description
+        | Field::ShowOnSidebar
+        | Field::Type
+        | Field::Values
+        | Field::Regex
+        | Field::Hint
+        | Field::Mode => panic!("not a field of a contact: {change:?}"),
     }
 }
 

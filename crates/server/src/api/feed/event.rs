@@ -1,14 +1,16 @@
 //! An event as the feed shows it.
 
 use meishi_contacts::{
-    Actor, Card, Contact, Event, EventBody, Field, FieldChange, Inbox, Label, UnixMillis, Webhook,
-    event::KeyCard,
+    Actor, Card, Contact, Event, EventBody, Field, FieldChange, Inbox, Label, LabelCard,
+    UnixMillis, Webhook, event::KeyCard,
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::{inboxes::InboxView, livedesk::contacts::view::ContactView, rfc3339};
+use crate::api::{
+    attributes::AttributeView, inboxes::InboxView, livedesk::contacts::view::ContactView, rfc3339,
+};
 
 /// One change of the account. Which members there are beside the first five goes by `type`.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -19,8 +21,9 @@ pub struct EventView<'a> {
     seq: i64,
     /// What happened: `contact.created`, `contact.updated`, `contact.deleted`, `contact.restored`,
     /// `contact.erased`, `tombstone` (what is left of an event of an erased contact),
-    /// `label.created`, `inbox.created`, `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`,
-    /// `account.created`. There will be others: pass over those that you do not know.
+    /// `label.created`, `label.updated`, `label.deleted`, `attribute.created`,
+    /// `attribute.updated`, `attribute.deleted` (definitions of custom attributes), `inbox.created`,
+    /// `inbox.updated`, `inbox.deleted`, `key.…`, `webhook.…`, `account.created`. There will be others: pass over those that you do not know.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "contact.updated")]
     kind: &'static str,
@@ -60,10 +63,28 @@ pub struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "Acme")]
     name: Option<&'a str>,
-    /// The label that came into being.
+    /// The label that the event is about: its title, after the event or when it was deleted. Where
+    /// its title changed or it was deleted, so did the labels of all contacts that bore it, which
+    /// have no events of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "vip")]
     label: Option<&'a str>,
+    /// That label's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false, example = 3)]
+    label_id: Option<i64>,
+    /// The key of the custom attribute whose definition the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "vip_level")]
+    attribute: Option<&'a str>,
+    /// That definition's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false, example = 3)]
+    attribute_id: Option<i64>,
+    /// The definition that was made, or as it was when it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AttributeView, required = false)]
+    definition: Option<AttributeView>,
     /// The channel that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false, example = 407)]
@@ -272,7 +293,12 @@ fn is_for_administrators(body: &EventBody) -> bool {
         | EventBody::ContactRestored(_)
         | EventBody::ContactErased { .. }
         | EventBody::Tombstone { .. }
-        | EventBody::LabelCreated { .. }
+        | EventBody::LabelCreated(_)
+        | EventBody::LabelUpdated { .. }
+        | EventBody::LabelDeleted(_)
+        | EventBody::AttributeCreated(_)
+        | EventBody::AttributeUpdated { .. }
+        | EventBody::AttributeDeleted(_)
         | EventBody::InboxCreated(_)
         | EventBody::InboxUpdated { .. }
         | EventBody::InboxDeleted { .. } => false,
@@ -311,7 +337,23 @@ impl<'a> EventView<'a> {
             EventBody::ContactErased { .. } | EventBody::Tombstone { .. } => {
                 Self { contact_id, ..self }
             }
-            EventBody::LabelCreated { title } => Self { label: Some(title.as_str()), ..self },
+            EventBody::LabelCreated(LabelCard { title, .. })
+            | EventBody::LabelDeleted(LabelCard { title, .. }) => {
+                Self { label: Some(title.as_str()), label_id: body.subject(), ..self }
+            }
+            EventBody::LabelUpdated { title, changes, .. } => {
+                let label_id = body.subject();
+                Self { label: Some(title.as_str()), label_id, ..self.with_changes(changes) }
+            }
+            EventBody::AttributeCreated(definition) | EventBody::AttributeDeleted(definition) => {
+                let (attribute, attribute_id) = (Some(definition.key.as_str()), body.subject());
+                let definition = Some(definition.clone().into());
+                Self { attribute, attribute_id, definition, ..self }
+            }
+            EventBody::AttributeUpdated { key, changes, .. } => {
+                let (attribute, attribute_id) = (Some(key.as_str()), body.subject());
+                Self { attribute, attribute_id, ..self.with_changes(changes) }
+            }
             EventBody::InboxCreated(inbox) => self.with_inbox(inbox),
             EventBody::InboxUpdated { id, changes } => {
                 Self { inbox_id: Some(id.0), ..self.with_changes(changes) }

@@ -6,7 +6,6 @@ use meishi_store::{Attempt, Change, Delivery, DeliveryQuery, DeliveryState, Outc
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::parse;
 use crate::{
     ApiError, App,
     api::{apply_one, livedesk::contacts::integer, rfc3339, unexpected},
@@ -275,7 +274,7 @@ fn which(body: &Fields, faults: &mut Vec<Fault>) -> Option<Redelivery> {
         Some(seq.map(Seq).ok_or(()))
     };
     let (seq, from, to) = (number("seq"), number("from"), number("to"));
-    let failed = parse::boolean(body, "failed", faults).filter(|failed| *failed);
+    let failed = crate::api::boolean(body, "failed", faults).filter(|failed| *failed);
     let which = match (seq, from, to, failed) {
         (Some(seq), None, None, None) => return seq.ok().map(Redelivery::One),
         (None, Some(from), Some(to), None) => {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     App,
+    api::named,
     body::Fields,
     egress::{Target, TargetError},
 };
@@ -107,36 +108,7 @@ pub(super) fn state(body: &Fields, faults: &mut Vec<Fault>) -> Option<WebhookSta
     named(body, "state", "must be enabled or paused", chosen, faults)
 }
 
-fn named<T>(
-    body: &Fields,
-    name: &str,
-    problem: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-    faults: &mut Vec<Fault>,
-) -> Option<T> {
-    let value = body.members.get(name).filter(|value| !value.is_null())?;
-    let found = value.as_str().and_then(parse);
-    if found.is_none() {
-        faults.push(Fault::invalid(name, problem));
-    }
-    found
-}
-
 /// Whether mere activity counts.
 pub(super) fn include_activity(body: &Fields, faults: &mut Vec<Fault>) -> Option<bool> {
-    boolean(body, "include_activity", faults)
-}
-
-/// A switch, which a form sends as a text.
-pub(super) fn boolean(body: &Fields, name: &str, faults: &mut Vec<Fault>) -> Option<bool> {
-    match body.members.get(name)? {
-        Value::Null => None,
-        Value::Bool(switch) => Some(*switch),
-        Value::String(text) if matches!(text.as_str(), "true" | "1") => Some(true),
-        Value::String(text) if matches!(text.as_str(), "false" | "0") => Some(false),
-        _ => {
-            faults.push(Fault::invalid(name, "must be true or false"));
-            None
-        }
-    }
+    crate::api::boolean(body, "include_activity", faults)
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Event, EventBody, FieldChange, Version,
+    AccountId, Contact, ContactId, Event, EventBody, FieldChange, Relabelling, Version,
     limits::{WEBHOOK_CONTACTS, WEBHOOK_EVENTS},
 };
 use meishi_store::{NewDelivery, Store, StoreError};
@@ -24,6 +24,7 @@ impl Turn<'_> {
         let seed = self.app().rng.seed();
         let mut new = Vec::new();
         for event in &events {
+            self.cards.relabel(&event.body);
             let Some(contact) = event.body.contact() else { continue };
             let wanted = selection.wants(&event.body);
             let after = self.cards.after(&*store, account, event, wanted).await?;
@@ -85,6 +86,13 @@ impl Cards {
             }
         }
         Ok(None)
+    }
+
+    /// Follows what happened to a label with all contacts that bear it.
+    fn relabel(&mut self, body: &EventBody) {
+        if let Some(relabelling) = Relabelling::of(body) {
+            self.0.values_mut().for_each(|contact| relabelling.apply(&mut contact.labels));
+        }
     }
 
     /// Does to the contact what the event tells of. `false` when it is not known as it was before.

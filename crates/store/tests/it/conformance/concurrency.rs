@@ -130,7 +130,7 @@ pub(crate) async fn a_label_that_many_assign_first_is_made_once(store: Arc<dyn S
     })
     .await;
     let events = acme.events().await;
-    let made = events.iter().filter(|event| matches!(event.body, EventBody::LabelCreated { .. }));
+    let made = events.iter().filter(|event| matches!(event.body, EventBody::LabelCreated(_)));
     assert_eq!(made.count(), 2);
 }
 

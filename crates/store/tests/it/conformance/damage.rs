@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use meishi_contacts::{AccountId, ContactPatch, UnixMillis};
+use meishi_contacts::{AccountId, AttributePatch, ContactPatch, UnixMillis};
 use meishi_store::{Store, examine::Severity};
 
 use super::{
-    fields::{NOON, email, identifier, named, phone, webhook},
+    fields::{NOON, create_attribute, email, identifier, named, phone, webhook},
     tenant::Tenant,
 };
 
@@ -40,7 +40,7 @@ const fn damage(statement: &'static str, found: &'static [(&'static str, i64)]) 
 }
 
 /// Foreign keys must not be enforced while these run.
-pub(crate) const DAMAGES: [Damage; 40] = [
+pub(crate) const DAMAGES: [Damage; 41] = [
     damage("DELETE FROM databases", &[("database_identity", 0)]),
     damage(
         "DELETE FROM counters WHERE account_id = {account}",
@@ -81,6 +81,10 @@ pub(crate) const DAMAGES: [Damage; 40] = [
     damage(
         "UPDATE counters SET last_label_id = 0 WHERE account_id = {account}",
         &[("label_ids", 2)],
+    ),
+    damage(
+        "UPDATE counters SET last_attribute_id = 0 WHERE account_id = {account}",
+        &[("attribute_ids", 1)],
     ),
     damage(
         "UPDATE counters SET last_webhook_id = 0 WHERE account_id = {account}",
@@ -222,6 +226,8 @@ pub(crate) async fn fill(store: &Arc<dyn Store>) -> Tenant {
         tenant.set_labels(anna, &["vip", "new"]).await;
         tenant.update(bob, named("Robert")).await;
         tenant.delete(gone).await;
+        let plan = create_attribute("plan", AttributePatch::default());
+        tenant.change(plan).await.unwrap();
         tenant.create_webhook(webhook("https://example.com/")).await;
     }
     acme

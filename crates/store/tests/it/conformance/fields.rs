@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use meishi_contacts::{
-    AttributesPatch, ChannelType, ContactId, ContactPatch, Credential, Email, Field, FieldPath,
-    Identifier, InboxId, Label, NewContact, NewInbox, NewKey, NewLink, NewWebhook, Patch,
+    AttributeMode, AttributePatch, AttributeType, AttributesPatch, ChannelType, ContactId,
+    ContactPatch, Credential, Email, Field, FieldPath, Identifier, InboxId, Label, LabelId,
+    LabelPatch, NewAttribute, NewContact, NewInbox, NewKey, NewLabel, NewLink, NewWebhook, Patch,
     PayloadForm, Phone, Role, Seed, Seq, SourceId, UnixMillis, WebhookEvent,
 };
 use meishi_store::Change;
@@ -120,6 +121,28 @@ pub(crate) fn custom(key: &str) -> FieldPath {
 
 pub(crate) fn set_labels(id: ContactId, titles: &[&str]) -> Change {
     Change::SetLabels { id, labels: labels(titles) }
+}
+
+/// A label with nothing but a title.
+pub(crate) fn create_label(title: &str) -> Change {
+    let title = labels(&[title]).remove(0);
+    Change::CreateLabel(NewLabel { title, color: None, description: None, show_on_sidebar: None })
+}
+
+pub(crate) fn rename_label(id: LabelId, title: &str) -> Change {
+    let title = Some(labels(&[title]).remove(0));
+    Change::UpdateLabel { id, patch: LabelPatch { title, ..LabelPatch::default() } }
+}
+
+/// A definition of a custom attribute.
+pub(crate) fn create_attribute(key: &str, fields: AttributePatch) -> Change {
+    Change::CreateAttribute(NewAttribute { key: key.to_owned(), fields })
+}
+
+/// That nothing but values of a type is to be set.
+pub(crate) fn enforced(kind: AttributeType) -> AttributePatch {
+    let mode = Some(AttributeMode::Enforce);
+    AttributePatch { kind: Some(kind), mode, ..AttributePatch::default() }
 }
 
 /// A channel under the next id.

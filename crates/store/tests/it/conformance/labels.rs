@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use meishi_contacts::{
-    ContactId, EventBody, FaultCode, Field, FieldChange, Version, limits::LABELS,
+    ContactId, EventBody, FaultCode, Field, FieldChange, LabelCard, LabelId, Version,
+    limits::LABELS,
 };
 use meishi_store::{ChangeError, Missing, Outcome, Store};
 use serde_json::json;
@@ -18,7 +19,7 @@ async fn titles_made(tenant: &Tenant) -> Vec<String> {
     let bodies = tenant.events().await.into_iter().map(|event| event.body);
     bodies
         .filter_map(|body| match body {
-            EventBody::LabelCreated { title } => Some(title.to_string()),
+            EventBody::LabelCreated(label) => Some(label.title.to_string()),
             _ => None,
         })
         .collect()
@@ -68,7 +69,7 @@ pub(crate) async fn the_event_tells_all_labels_before_and_after(store: Arc<dyn S
     assert_eq!(
         bodies,
         [
-            EventBody::LabelCreated { title: labels(&["c"]).remove(0) },
+            EventBody::LabelCreated(LabelCard::plain(LabelId(3), labels(&["c"]).remove(0))),
             EventBody::ContactUpdated {
                 id,
                 version: Version(3),

@@ -16,6 +16,7 @@ pub(crate) mod values;
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
+pub(crate) mod attributes;
 pub(crate) mod closing;
 pub(crate) mod concurrency;
 pub(crate) mod contact_creation;
@@ -32,6 +33,7 @@ pub(crate) mod keys;
 pub(crate) mod labels;
 pub(crate) mod preconditions;
 pub(crate) mod reads;
+pub(crate) mod relabelling;
 pub(crate) mod retention;
 pub(crate) mod reverting;
 pub(crate) mod snapshot;
@@ -120,6 +122,28 @@ macro_rules! store_conformance {
                 a_contact_has_at_most_so_many_labels,
                 labels_of_one_contact_are_not_anothers,
                 a_contact_that_is_not_the_accounts_is_not_found,
+            }
+            relabelling {
+                a_label_is_made_and_changed,
+                a_title_is_one_labels,
+                an_account_has_so_many_labels,
+                a_renamed_label_is_shown_by_all_contacts_which_keep_their_versions,
+                a_deleted_label_is_taken_from_all_contacts_which_keep_their_versions,
+                contacts_that_change_in_the_same_call_keep_their_other_labels,
+                titles_go_round_in_one_call,
+                labels_are_given_back_by_what_they_are_called_now,
+                a_contact_comes_back_with_the_labels_that_are_there,
+                labels_of_another_account_are_not_found,
+            }
+            attributes {
+                an_attribute_is_defined_and_changed,
+                a_key_is_one_definitions_and_stays_it,
+                an_account_has_so_many_definitions,
+                what_does_not_fit_is_refused_where_it_is_enforced,
+                what_is_there_never_makes_a_write_fail,
+                what_is_undone_has_to_fit,
+                a_definition_holds_from_its_change_on,
+                definitions_of_another_account_are_not_found,
             }
             inboxes {
                 a_channel_gets_the_next_id,

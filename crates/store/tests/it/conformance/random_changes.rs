@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use meishi_contacts::{
-    AttributesPatch, Availability, ContactId, ContactPatch, Credential, Email, Fault, Field,
-    FieldPath, Identifier, InboxId, InboxPatch, KeyId, KeyPatch, Label, NewContact, NewKey,
-    NewLink, Patch, Phone, Role, SecretHash, Seed, Seq, SourceId, UnixMillis, Version,
+    AttributeId, AttributeMode, AttributePatch, AttributeType, AttributesPatch, Availability,
+    ContactId, ContactPatch, Credential, Email, Fault, Field, FieldPath, Identifier, InboxId,
+    InboxPatch, KeyId, KeyPatch, Label, LabelId, LabelPatch, NewAttribute, NewContact, NewKey,
+    NewLabel, NewLink, Patch, Phone, Role, SecretHash, Seed, Seq, SourceId, UnixMillis, Version,
     WebhookEvent, WebhookId, WebhookPatch, WebhookState, ids::MAX_ID,
 };
 use meishi_store::{Change, Context, Idempotency, Redelivery, Store, StoreError};
@@ -227,10 +228,76 @@ pub(crate) fn change(
     ];
     prop_oneof![
         6 => contacts.boxed(),
+        2 => own_labels().boxed(),
+        1 => definitions().boxed(),
         3 => past().boxed(),
         2 => inboxes.boxed(),
         1 => keys.boxed(),
         1 => webhooks().boxed(),
+    ]
+    .boxed()
+}
+
+/// Definitions of the attributes that contacts are given.
+fn definitions() -> impl Strategy<Value = Change> {
+    let id = || (1..4_i64).prop_map(AttributeId);
+    let words = || select(vec!["x", "1", "true", "^."]).prop_map(str::to_owned);
+    let text = || {
+        prop_oneof![
+            2 => Just(Patch::Keep), 1 => Just(Patch::Clear), 1 => words().prop_map(Patch::Set)
+        ]
+    };
+    let fields = || {
+        let kind = option::of(select(AttributeType::ALL.to_vec()));
+        let values = option::of(vec(words(), 0..3));
+        let mode = option::of(select(AttributeMode::ALL.to_vec()));
+        (option::of(words()), kind, values, (text(), text(), text()), mode).prop_map(
+            |(name, kind, values, (description, regex, hint), mode)| AttributePatch {
+                key: None,
+                name,
+                description,
+                kind,
+                values,
+                regex,
+                hint,
+                mode,
+            },
+        )
+    };
+    let key = select(vec!["a", "b", "A"]).prop_map(str::to_owned);
+    prop_oneof![
+        3 => (key, fields()).prop_map(|(key, fields)| {
+            Change::CreateAttribute(NewAttribute { key, fields })
+        }),
+        2 => (id(), fields()).prop_map(|(id, patch)| Change::UpdateAttribute { id, patch }),
+        1 => id().prop_map(|id| Change::DeleteAttribute { id }),
+    ]
+    .boxed()
+}
+
+/// Labels by themselves.
+fn own_labels() -> impl Strategy<Value = Change> {
+    let label_id = || (1..6_i64).prop_map(LabelId);
+    let title = || select(vec!["a", "b", "c", "d"]).prop_map(|text| Label::parse(text).unwrap());
+    let color = option::of(select(vec!["#000000", "#1f93ff"]).prop_map(str::to_owned));
+    let description = || select(vec!["", "x", "王\u{1f600}"]).prop_map(str::to_owned);
+    let described = prop_oneof![
+        2 => Just(Patch::Keep), 1 => Just(Patch::Clear), 1 => description().prop_map(Patch::Set)
+    ];
+    prop_oneof![
+        2 => (title(), option::of(description()), option::of(any::<bool>())).prop_map(
+            |(title, description, show_on_sidebar)| {
+                let title = title.unwrap();
+                Change::CreateLabel(NewLabel { title, color: None, description, show_on_sidebar })
+            }
+        ),
+        5 => (label_id(), option::of(title()), color, described, option::of(any::<bool>()))
+            .prop_map(|(id, title, color, description, show_on_sidebar)| {
+                let title = title.flatten();
+                let patch = LabelPatch { title, color, description, show_on_sidebar };
+                Change::UpdateLabel { id, patch }
+            }),
+        2 => label_id().prop_map(|id| Change::DeleteLabel { id }),
     ]
     .boxed()
 }

@@ -1,14 +1,11 @@
 //! An account as a consumer of its events knows it, and the check that nothing else is true.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use meishi_contacts::{
-    AccountId, Card, Contact, ContactId, Event, EventBody, Field, FieldChange, Inbox, InboxId,
-    KeyId, Label, Seq, UnixMillis, Version, Webhook, WebhookId, WebhookState, event::KeyCard,
-    limits::READ_ROWS,
+    AccountId, AttributeDefinition, AttributeId, Card, Contact, ContactId, Event, EventBody, Field,
+    FieldChange, Inbox, InboxId, KeyId, LabelCard, LabelId, Relabelling, Seq, UnixMillis, Version,
+    Webhook, WebhookId, WebhookState, event::KeyCard, limits::READ_ROWS,
 };
 use meishi_store::{Include, Store};
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,7 +20,8 @@ pub(crate) struct Replay {
     cards: BTreeMap<ContactId, Card>,
     inboxes: BTreeMap<InboxId, Inbox>,
     keys: BTreeMap<KeyId, (KeyCard, Option<UnixMillis>)>,
-    labels: BTreeSet<Label>,
+    labels: BTreeMap<LabelId, LabelCard>,
+    attributes: BTreeMap<AttributeId, AttributeDefinition>,
     webhooks: BTreeMap<WebhookId, Webhook>,
     /// Some events are tombstones.
     erased_later: bool,
@@ -62,12 +60,14 @@ impl Replay {
                 assert_eq!(*version, contact.version.next());
                 change(contact, changes);
                 contact.version = *version;
-                assert!(contact.labels.iter().all(|label| self.labels.contains(label)));
+                let contact = contact.clone();
+                self.knows_labels_of(&contact);
             }
             EventBody::ContactDeleted(card) => {
                 assert_eq!(self.cards.remove(&card.contact.id).as_ref(), Some(card));
             }
             EventBody::ContactRestored(card) => {
+                self.knows_labels_of(&card.contact);
                 assert!(self.cards.insert(card.contact.id, card.clone()).is_none());
             }
             // Of what a tombstone told nothing is left, so that the contact may not be known.
@@ -77,7 +77,24 @@ impl Replay {
             EventBody::Tombstone { id } => {
                 self.last_contact_id = self.last_contact_id.max(id.0);
             }
-            EventBody::LabelCreated { title } => assert!(self.labels.insert(title.clone())),
+            EventBody::LabelCreated(label) => {
+                assert!(self.labels.values().all(|known| known.title != label.title));
+                assert_eq!(self.labels.insert(label.id, label.clone()), None);
+            }
+            EventBody::LabelUpdated { id, title, changes } => {
+                assert!(self.labels.iter().all(|(other, l)| other == id || l.title != *title));
+                let label = self.labels.get_mut(id).unwrap();
+                change(label, changes);
+                assert_eq!(label.title, *title);
+                self.relabel(&event.body);
+            }
+            EventBody::LabelDeleted(label) => {
+                assert_eq!(self.labels.remove(&label.id).as_ref(), Some(label));
+                self.relabel(&event.body);
+            }
+            EventBody::AttributeCreated(_)
+            | EventBody::AttributeUpdated { .. }
+            | EventBody::AttributeDeleted(_) => self.define(event),
             EventBody::InboxCreated(inbox) => {
                 assert_eq!(self.inboxes.insert(inbox.id, inbox.clone()), None);
             }
@@ -122,6 +139,40 @@ impl Replay {
             EventBody::WebhookDeleted(webhook) => {
                 assert!(self.webhooks.remove(&webhook.id).is_some());
             }
+        }
+    }
+
+    /// Makes, changes or takes away a definition of an attribute.
+    fn define(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::AttributeCreated(definition) => {
+                assert!(self.attributes.values().all(|known| known.key != definition.key));
+                assert_eq!(definition.created_at, event.at);
+                assert_eq!(self.attributes.insert(definition.id, definition.clone()), None);
+            }
+            EventBody::AttributeUpdated { id, key, changes } => {
+                let definition = self.attributes.get_mut(id).unwrap();
+                change(definition, changes);
+                assert_eq!(definition.key, *key);
+            }
+            EventBody::AttributeDeleted(definition) => {
+                assert_eq!(self.attributes.remove(&definition.id).as_ref(), Some(definition));
+            }
+            other => panic!("no definition: {other:?}"),
+        }
+    }
+
+    fn knows_labels_of(&self, contact: &Contact) {
+        for title in &contact.labels {
+            assert!(self.labels.values().any(|label| label.title == *title), "{title}");
+        }
+    }
+
+    /// Renames or takes away a label of all contacts.
+    fn relabel(&mut self, body: &EventBody) {
+        if let Some(relabelling) = Relabelling::of(body) {
+            let cards = self.cards.values_mut();
+            cards.for_each(|card| relabelling.apply(&mut card.contact.labels));
         }
     }
 
@@ -205,6 +256,21 @@ async fn account_is_as_its_events_tell(store: &dyn Store, account: AccountId) {
         assert_eq!(owners, vec![Some(id); identities.len()]);
     }
 
+    let labels = store.labels(account).await.unwrap();
+    assert!(labels.is_sorted_by(|a, b| a.title < b.title));
+    for label in &labels {
+        assert_eq!(store.label(account, label.id).await.unwrap().as_ref(), Some(label));
+        assert_eq!(replay.labels.get(&label.id), Some(label));
+    }
+    assert_eq!(labels.len(), replay.labels.len());
+    let definitions = store.attributes(account).await.unwrap();
+    assert!(definitions.is_sorted_by(|a, b| a.key < b.key));
+    for definition in &definitions {
+        let read = store.attribute(account, definition.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(definition));
+    }
+    let by_id: BTreeMap<_, _> = definitions.into_iter().map(|d| (d.id, d)).collect();
+    assert_eq!(by_id, replay.attributes);
     let inboxes = store.inboxes(account).await.unwrap();
     assert_eq!(inboxes, replay.inboxes.into_values().collect::<Vec<_>>());
     let webhooks = store.webhooks(account).await.unwrap();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use meishi_contacts::{
-    AccountId, Actor, ApiKey, Card, Contact, ContactId, ContactLink, ContactPatch, Credential,
-    Event, Identity, IdentityKind, Inbox, InboxId, Label, NewInbox, NewKey, NewWebhook, Role, Seq,
-    Webhook, limits::READ_ROWS,
+    AccountId, Actor, ApiKey, AttributeDefinition, Card, Contact, ContactId, ContactLink,
+    ContactPatch, Credential, Event, Identity, IdentityKind, Inbox, InboxId, Label, LabelCard,
+    NewInbox, NewKey, NewWebhook, Role, Seq, Webhook, limits::READ_ROWS,
 };
 use meishi_store::{
     Applied, Change, ChangeError, ContactRecord, Context, Counts, ErasureReceipt, History, Include,
@@ -34,6 +34,8 @@ pub(crate) struct Tenant {
 pub(crate) struct State {
     counts: Counts,
     contacts: Vec<ContactRecord>,
+    labels: Vec<LabelCard>,
+    attributes: Vec<AttributeDefinition>,
     inboxes: Vec<Inbox>,
     keys: Vec<ApiKey>,
     webhooks: Vec<Webhook>,
@@ -137,6 +139,22 @@ impl Tenant {
             Ok(Outcome::LabelsSet { labels, .. }) => labels,
             other => panic!("no labels set: {other:?}"),
         }
+    }
+
+    /// All labels, by title.
+    pub(crate) async fn labels(&self) -> Vec<LabelCard> {
+        self.store.labels(self.account).await.unwrap()
+    }
+
+    /// The label of a title, which there must be.
+    pub(crate) async fn label(&self, title: &str) -> LabelCard {
+        let labels = self.labels().await;
+        labels.into_iter().find(|label| label.title.as_str() == title).unwrap()
+    }
+
+    /// All definitions of custom attributes, by key.
+    pub(crate) async fn attributes(&self) -> Vec<AttributeDefinition> {
+        self.store.attributes(self.account).await.unwrap()
     }
 
     pub(crate) async fn create_inbox(&self, new: NewInbox) -> Inbox {
@@ -245,6 +263,8 @@ impl Tenant {
         State {
             counts: self.store.counts(self.account).await.unwrap().unwrap(),
             contacts: self.contacts().await,
+            labels: self.labels().await,
+            attributes: self.attributes().await,
             inboxes: self.store.inboxes(self.account).await.unwrap(),
             keys: self.store.keys(self.account).await.unwrap(),
             webhooks: self.store.webhooks(self.account).await.unwrap(),

@@ -14,7 +14,8 @@ use std::{
 };
 
 use meishi_contacts::{
-    Availability, ContactPatch, Credential, KeyPatch, Patch, Role, UnixMillis, UnixSeconds,
+    AttributePatch, AttributeType, Availability, ContactPatch, Credential, KeyPatch, Patch, Role,
+    UnixMillis, UnixSeconds,
 };
 use meishi_store::{
     Attempt, Change, Context, DatabaseUrl, Idempotency, Lease, LeaseRoom, NewDelivery, Settlement,
@@ -31,8 +32,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::conformance::{
     fields::{
-        NOON, blank, create, email, fresh_seed, identifier, inbox, inbox_as, key_of, merge, named,
-        phone, set_labels, some_key, text, webhook, with_email,
+        NOON, blank, create, create_attribute, email, enforced, fresh_seed, identifier, inbox,
+        inbox_as, key_of, merge, named, phone, set_labels, some_key, text, webhook, with_email,
     },
     tenant::Tenant,
 };
@@ -160,6 +161,15 @@ async fn fill(store: &Arc<dyn Store>) {
     acme.delete(gone.contact.id).await;
     globex.create_linked("second", with_email("ann@example.com")).await;
     acme.set_labels(ann.contact.id, &["vip", "中文", "a label"]).await;
+    for (key, kind, values) in [
+        ("会员", AttributeType::List, Some(vec!["金".to_owned()])),
+        ("zip", AttributeType::Text, None),
+    ] {
+        let pattern = if values.is_none() { text("^\\d") } else { Patch::Keep };
+        let (hint, description) = (pattern.clone(), text("說明"));
+        let fields = AttributePatch { values, regex: pattern, hint, description, ..enforced(kind) };
+        acme.change(create_attribute(key, fields)).await.unwrap();
+    }
 
     let key = acme.create_key(some_key("rotated")).await;
     acme.create_key(some_key("unused")).await;
@@ -301,7 +311,7 @@ async fn run_whole(from: &Place, to: &Place) -> Told {
         copy(from, to, &told).await.unwrap_or_else(|error| panic!("{from} to {to}: {error}"));
     let different: Vec<_> = tables.iter().filter(|table| !table.equal).collect();
     assert!(different.is_empty(), "{from} to {to}: {different:?}");
-    assert_eq!(tables.len(), 16);
+    assert_eq!(tables.len(), 17);
     let (rows, done) = told.copying();
     assert_eq!(rows, tables.iter().map(|table| table.rows).sum::<u64>());
     assert_eq!(told.copied.load(Ordering::Relaxed), rows - done, "no row twice");

@@ -45,8 +45,8 @@ impl Asked {
     fn check(&self, has_events: bool) {
         let changed = |outcome: &Outcome| {
             use Outcome::{
-                ContactReverted, ContactUpdated, ContactUpserted, InboxUpdated, KeyUpdated,
-                LabelsSet, Redelivering, WebhookUpdated,
+                AttributeUpdated, ContactReverted, ContactUpdated, ContactUpserted, InboxUpdated,
+                KeyUpdated, LabelUpdated, LabelsSet, Redelivering, WebhookUpdated,
             };
             match outcome {
                 ContactUpdated(_)
@@ -55,6 +55,8 @@ impl Asked {
                 | KeyUpdated(_)
                 | LabelsSet { .. }
                 | WebhookUpdated(_)
+                | LabelUpdated(_)
+                | AttributeUpdated(_)
                 | Redelivering { .. } => false,
                 ContactUpserted(upserted) => upserted.matched_by.is_none(),
                 Outcome::ContactErased(receipt) => receipt.contact,

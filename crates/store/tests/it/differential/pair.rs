@@ -365,6 +365,12 @@ impl Known {
             | Change::Redeliver { id, .. } => *id = WebhookId(beyond(id.0, self.webhook)),
             Change::CreateContact(_)
             | Change::UpsertContact { .. }
+            | Change::CreateLabel(_)
+            | Change::UpdateLabel { .. }
+            | Change::DeleteLabel { .. }
+            | Change::CreateAttribute(_)
+            | Change::UpdateAttribute { .. }
+            | Change::DeleteAttribute { .. }
             | Change::CreateInbox(_)
             | Change::CreateKey(_)
             | Change::CreateWebhook(_) => {}

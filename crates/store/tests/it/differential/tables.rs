@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, types::ValueRef};
 pub(crate) type Table = (String, Vec<Vec<Option<String>>>);
 
 /// The columns that are booleans in PostgreSQL and numbers in SQLite.
-const BOOLEANS: [&str; 3] = ["blocked", "include_activity", "is_primary"];
+const BOOLEANS: [&str; 4] = ["blocked", "include_activity", "show_on_sidebar", "is_primary"];
 
 /// The tables of a SQLite file, its two of addresses as one, and for each the statement that reads the same of PostgreSQL.
 pub(crate) fn of_sqlite(directory: &Path) -> Vec<(Table, String)> {

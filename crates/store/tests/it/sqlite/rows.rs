@@ -51,8 +51,7 @@ const COUNTERS: &str = "
       OR resolved_contacts <> (
         SELECT count(*) FROM contacts c WHERE c.account_id = counters.account_id
           AND coalesce(c.email, c.phone_number, c.identifier) IS NOT NULL)
-      OR last_seq <> (SELECT count(*) FROM events e WHERE e.account_id = counters.account_id)
-      OR last_label_id <> (SELECT count(*) FROM labels l WHERE l.account_id = counters.account_id)";
+      OR last_seq <> (SELECT count(*) FROM events e WHERE e.account_id = counters.account_id)";
 
 const NUMBERS: &str = "
     SELECT 1 FROM counters
@@ -63,7 +62,9 @@ const NUMBERS: &str = "
       OR EXISTS (SELECT 1 FROM api_keys r
         WHERE r.account_id = counters.account_id AND r.id > last_key_id)
       OR EXISTS (SELECT 1 FROM labels r
-        WHERE r.account_id = counters.account_id AND r.id > last_label_id)";
+        WHERE r.account_id = counters.account_id AND r.id > last_label_id)
+      OR EXISTS (SELECT 1 FROM attribute_definitions r
+        WHERE r.account_id = counters.account_id AND r.id > last_attribute_id)";
 
 const EVENTS: &str = "
     SELECT account_id FROM events GROUP BY account_id

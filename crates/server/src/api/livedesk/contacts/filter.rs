@@ -1,9 +1,11 @@
 //! `POST /api/v2/accounts/contacts/filter`: contacts by conditions (`chatwoot-wire.md` section 4),
 //! as a list of theirs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::{extract::State, response::Response};
 use meishi_contacts::{
-    Filter, Query,
+    AccountId, Filter, Query,
     filter::{Operator, Reading},
 };
 use serde::Serialize;
@@ -112,10 +114,27 @@ pub async fn filter(
     params: Params,
     body: Fields,
 ) -> Result<Response, ApiError> {
-    let filter = Filter::parse(&body.members, &Reading::untyped(app.clock.now()))?;
+    let filter = parse(&app, caller.account, &body).await?;
     let explanation = params.is_on("explain").then(|| filter.explain());
     let resolved = params.is_on_by_default("resolved");
     let query = Query { filter: Some(filter), resolved, ..list::query(&params)? };
     let asked = Asked { query, explanation };
     list::answer_page(&app, caller.account, asked, &params, &target).await
+}
+
+/// Reads a filter by the types that the account defines. They are only looked up where a custom
+/// attribute is asked about.
+async fn parse(app: &App, account: AccountId, body: &Fields) -> Result<Filter, ApiError> {
+    let (now, asked) = (app.clock.now(), AtomicBool::new(false));
+    let ask = |_: &str| {
+        asked.store(true, Ordering::Relaxed);
+        None
+    };
+    let untyped = Filter::parse(&body.members, &Reading { types: &ask, ..Reading::untyped(now) });
+    if !asked.into_inner() {
+        return Ok(untyped?);
+    }
+    let definitions = app.store.attributes(account).await?;
+    let defined = |key: &str| definitions.iter().find(|d| d.key == key).map(|d| d.kind);
+    Ok(Filter::parse(&body.members, &Reading { types: &defined, ..Reading::untyped(now) })?)
 }
