@@ -1,7 +1,7 @@
 //! What the index keeps of each contact besides its searched text, by slot: a column for each fact,
 //! so that an order by one runs over that alone.
 
-use std::{collections::HashMap, mem::size_of};
+use std::{borrow::Cow, collections::HashMap, mem::size_of};
 
 use meishi_contacts::{
     ContactId, Patch, Place, Query, SortField, SortValue, UnixSeconds, Version, relevance::Searched,
@@ -59,7 +59,7 @@ impl Entries {
     }
 
     /// Writes what is new of the contact in a slot.
-    pub(crate) fn set(&mut self, slot: Slot, update: Update) {
+    pub(crate) fn set(&mut self, slot: Slot, update: Update<'_>) {
         let at = slot as usize;
         set(&mut self.ids, at, update.id);
         set(&mut self.versions, at, update.version);
@@ -93,11 +93,11 @@ impl Entries {
         }
     }
 
-    fn set_email(&mut self, slot: Slot, email: Option<String>) {
+    fn set_email(&mut self, slot: Slot, email: Option<Cow<'_, str>>) {
         let before = match email {
             Some(email) => {
                 self.held += piece(email.len());
-                self.emails.insert(slot, email.into_boxed_str())
+                self.emails.insert(slot, email.into())
             }
             None => self.emails.remove(&slot),
         };

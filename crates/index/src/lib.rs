@@ -142,6 +142,8 @@ pub enum ApplyError {
 #[derive(Debug)]
 pub struct Builder {
     index: Index,
+    /// Contacts in the order of their ids, as they come from a store; the index has the others.
+    in_order: Vec<(ContactId, Slot)>,
 }
 
 impl Builder {
@@ -158,13 +160,35 @@ impl Builder {
     pub fn push(&mut self, contact: &Contact) {
         let facts = Facts::of_contact(contact, &mut self.index.labels);
         let (update, text) = facts.pack();
-        let is_known = self.index.slots.contains_key(&update.id);
-        let slot = self.index.slot(update.id);
-        if is_known {
-            self.index.columns.remove(slot);
-        }
+        let slot = match self.slot(update.id) {
+            Some(slot) => {
+                self.index.columns.remove(slot);
+                slot
+            }
+            None => self.take_slot(update.id),
+        };
         self.index.columns.set(slot, contact);
         self.index.put(slot, update, text);
+    }
+
+    /// The slot of a contact that was added before.
+    fn slot(&self, id: ContactId) -> Option<Slot> {
+        if self.in_order.last().is_none_or(|(last, _)| *last < id) {
+            return None;
+        }
+        let at = self.in_order.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let in_order = at.and_then(|at| self.in_order.get(at)).map(|(_, slot)| *slot);
+        in_order.or_else(|| self.index.slots.get(&id).copied())
+    }
+
+    /// A slot for a contact that is new.
+    fn take_slot(&mut self, id: ContactId) -> Slot {
+        if self.in_order.last().is_some_and(|(last, _)| *last > id) {
+            return self.index.slot(id);
+        }
+        let slot = self.index.entries.take_slot();
+        self.in_order.push((id, slot));
+        slot
     }
 
     /// The index of the contacts that were added, which are the state after event `seq`.
@@ -178,7 +202,8 @@ impl Builder {
             .map(|slot| recency(entries.last_activity_at(slot), entries.id(slot)))
             .collect();
         // Built from what is in order, the nodes of the tree are full.
-        self.index.slots = take(&mut self.index.slots).into_iter().collect();
+        self.in_order.extend(take(&mut self.index.slots));
+        self.index.slots = self.in_order.into_iter().collect();
         self.index.have_search();
         self.index
     }
@@ -194,7 +219,7 @@ impl Index {
     pub fn builder() -> Builder {
         let mut index = Self::default();
         index.entries.begin();
-        Builder { index }
+        Builder { index, in_order: Vec::new() }
     }
 
     /// The index of these contacts, which are the state after event `seq`.
@@ -321,6 +346,7 @@ impl Index {
             self.columns.change(slot, change);
         }
         let (update, text) = facts.pack();
+        let update = update.into_owned();
         let before = recency(self.entries.last_activity_at(slot), id);
         let after = recency(update.last_activity_at, id);
         if before != after {
@@ -353,7 +379,7 @@ impl Index {
     }
 
     /// Writes what is new of the contact in a slot.
-    fn put(&mut self, slot: Slot, update: Update, text: Option<String>) {
+    fn put(&mut self, slot: Slot, update: Update<'_>, text: Option<String>) {
         if let Some(labels) = &update.labels {
             self.columns.relabel(slot, self.entries.labels(slot), labels);
         }
