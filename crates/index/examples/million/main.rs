@@ -24,6 +24,10 @@ use meishi_index::{Answer, Index};
 
 use crate::people::People;
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long this thread was at work at some moment.
 struct Cpu(Duration);
 
