@@ -127,6 +127,16 @@ impl Entries {
         self.values.iter_mut().for_each(Values::rank_later);
     }
 
+    /// Makes room for so many contacts more.
+    pub(crate) fn reserve(&mut self, contacts: usize) {
+        self.ids.reserve_exact(contacts);
+        self.versions.reserve_exact(contacts);
+        self.last_activity.reserve_exact(contacts);
+        self.created.reserve_exact(contacts);
+        self.labels.reserve_exact(contacts);
+        self.members.iter_mut().for_each(|column| column.reserve_exact(contacts));
+    }
+
     pub(crate) fn finish(&mut self) {
         self.values.iter_mut().for_each(Values::rank_all);
         self.live.shrink_to_fit();

@@ -186,6 +186,13 @@ impl Builder {
         if self.in_order.last().is_some_and(|(last, _)| *last > id) {
             return self.index.slot(id);
         }
+        // As much again: there is no telling how many are to come, and to move all of them at every
+        // eighth more, as in a column that grows slowly, takes as long as all the rest.
+        let slots = self.index.entries.len();
+        if slots.is_power_of_two() {
+            self.index.entries.reserve(slots);
+            self.index.texts.reserve(slots);
+        }
         let slot = self.index.entries.take_slot();
         self.in_order.push((id, slot));
         slot
@@ -195,6 +202,7 @@ impl Builder {
     pub fn finish(mut self, seq: Seq) -> Index {
         self.index.seq = seq;
         self.index.entries.finish();
+        self.index.texts.shrink();
         self.index.columns.shrink();
         let entries = &self.index.entries;
         self.index.recent = entries
