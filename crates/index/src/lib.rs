@@ -64,6 +64,10 @@ type Slot = u32;
 /// fewer takes less than a tenth of a millisecond.
 const GRAMS_FROM: usize = 20_000;
 
+/// Contacts that there is room for from the start, at most: a count that is wrong must not take
+/// all memory.
+const MOST_EXPECTED: usize = 4_000_000;
+
 /// The contacts of one account, as they were right after one event.
 #[derive(Debug)]
 pub struct Index {
@@ -156,6 +160,16 @@ impl Builder {
         self
     }
 
+    /// Makes room for so many contacts, as far as is reasonable; there may be more or fewer.
+    #[must_use]
+    pub fn expecting(mut self, contacts: u64) -> Self {
+        let contacts = usize::try_from(contacts).map_or(MOST_EXPECTED, |n| n.min(MOST_EXPECTED));
+        self.index.entries.reserve(contacts);
+        self.index.texts.reserve(contacts);
+        self.in_order.reserve_exact(contacts);
+        self
+    }
+
     /// Adds a contact. One with the same id that was added before is replaced.
     pub fn push(&mut self, contact: &Contact) {
         let facts = Facts::of_contact(contact, &mut self.index.labels);
@@ -186,8 +200,8 @@ impl Builder {
         if self.in_order.last().is_some_and(|(last, _)| *last > id) {
             return self.index.slot(id);
         }
-        // As much again: there is no telling how many are to come, and to move all of them at every
-        // eighth more, as in a column that grows slowly, takes as long as all the rest.
+        // As much again: to move all of them at every eighth more, as in a column that grows
+        // slowly, takes as long as all the rest.
         let slots = self.index.entries.len();
         if slots.is_power_of_two() {
             self.index.entries.reserve(slots);
@@ -205,10 +219,10 @@ impl Builder {
         self.index.texts.shrink();
         self.index.columns.shrink();
         let entries = &self.index.entries;
-        self.index.recent = entries
-            .slots()
-            .map(|slot| recency(entries.last_activity_at(slot), entries.id(slot)))
-            .collect();
+        let mut recent = Vec::with_capacity(self.in_order.len());
+        let at = |slot| recency(entries.last_activity_at(slot), entries.id(slot));
+        recent.extend(entries.slots().map(at));
+        self.index.recent = recent.into_iter().collect();
         // Built from what is in order, the nodes of the tree are full.
         self.in_order.extend(take(&mut self.index.slots));
         self.index.slots = self.in_order.into_iter().collect();

@@ -57,7 +57,7 @@ pub(super) fn fold_ascii(text: &str) -> Cow<'_, str> {
     for byte in text.bytes() {
         has_upper |= byte.is_ascii_uppercase();
         // Every second space, and all white space that is none.
-        is_spaced &= !matches!(byte, b'\t'..=b'\r') && !(after_space && byte == b' ');
+        is_spaced &= !(matches!(byte, b'\t'..=b'\r') || after_space && byte == b' ');
         after_space = byte == b' ';
     }
     if !is_spaced || after_space && !text.is_empty() {

@@ -76,7 +76,7 @@ fn main() {
 /// Loads an index as a server does, in slices, and tells how long it took to add the contacts and
 /// to finish.
 fn load(people: &People, count: i64, grams_from: usize) -> (Index, Duration, Duration) {
-    let mut builder = Index::builder().grams_from(grams_from);
+    let mut builder = Index::builder().grams_from(grams_from).expecting(count.cast_unsigned());
     let mut pushing = Duration::ZERO;
     for from in (1..=count).step_by(1000) {
         let slice = from..=count.min(from + 999);
