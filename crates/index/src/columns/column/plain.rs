@@ -29,10 +29,9 @@ pub(super) fn plain_number(json: &str) -> Option<f64> {
             None => json != "-0",
             // What is small may be written with an exponent; a zero at the end says nothing.
             Some(fraction) => {
-                is_digits(fraction)
-                    && !fraction.is_empty()
-                    && !fraction.ends_with('0')
-                    && !(whole == "0" && fraction.starts_with('0'))
+                let is_small = whole == "0" && fraction.starts_with('0');
+                let is_short = !fraction.is_empty() && !fraction.ends_with('0');
+                is_digits(fraction) && is_short && !is_small
             }
         };
     if is_plain { json.parse().ok() } else { None }
