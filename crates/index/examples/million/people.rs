@@ -1,5 +1,7 @@
 //! Made-up people, the same every time: names of many scripts, more and less frequent ones.
 
+use std::fmt::Write;
+
 use meishi_contacts::{
     Attributes, Contact, ContactId, Email, Identifier, Label, Phone, UnixSeconds,
 };
@@ -186,7 +188,7 @@ impl People {
             often(random, &self.cities),
         );
         if random.u8(..4) == 0 {
-            members += &format!(r#","country":"C{}""#, random.u8(..60));
+            let _ = write!(members, r#","country":"C{}""#, random.u8(..60));
         }
         members.push('}');
         contact.additional_attributes = Attributes::from_stored(members).unwrap_or_default();
@@ -201,7 +203,7 @@ impl People {
             random.u8(..40),
         );
         if random.u8(..8) == 0 {
-            members += &format!(r#","value":{}.{}"#, random.u16(..10_000), random.u8(1..100));
+            let _ = write!(members, r#","value":{}.{}"#, random.u16(..10_000), random.u8(1..100));
         }
         members.push('}');
         contact.custom_attributes = Attributes::from_stored(members).unwrap_or_default();
