@@ -1,6 +1,8 @@
 //! The two open maps of a contact, `additional_attributes` and `custom_attributes`, and how a
 //! write merges into them (`livedesk-wire.md` 9.4).
 
+mod members;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,6 +13,8 @@ use crate::{
     json,
     limits::ATTRIBUTES_DEPTH,
 };
+
+pub use self::members::{Members, plain_string};
 
 /// A JSON object, held as its text: it is stored and shown far more often than looked into.
 #[derive(Clone)]
@@ -31,6 +35,12 @@ impl Attributes {
     /// The object itself.
     pub fn to_map(&self) -> Map<String, Value> {
         serde_json::from_str(self.as_json()).unwrap_or_default()
+    }
+
+    /// The members as key and JSON of the value, in the order in which they are stored. Costs a tenth
+    /// of [`Self::to_map`].
+    pub fn members(&self) -> Members<'_> {
+        Members::of(self.as_json())
     }
 
     /// Whether there is no member.

@@ -7,13 +7,13 @@
 //! To sort by one more field: `order.rs` (its name), `SortField::of` here, `Row::value` in the
 //! index, and how a cursor writes it (`server/src/api/livedesk/contacts/position.rs`).
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use serde_json::Value;
 
 use crate::{
     Contact, ContactId, Email, Phone, Query, SortField, SortKey, TextQuery, UnixSeconds,
-    limits::STRING_CHARS, search::fold,
+    attributes::plain_string, limits::STRING_CHARS, search::fold,
 };
 
 /// What a contact is sorted by under one key. Values of one key are always of one kind.
@@ -125,7 +125,18 @@ pub fn attribute_text(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// The same of the JSON of a stored value, lent where the value stands in it as it is.
+pub fn stored_text(json: &str) -> Option<Cow<'_, str>> {
+    match plain_string(json) {
+        Some(text) => Some(beginning(text).into()),
+        None => attribute_text(serde_json::from_str(json).ok().as_ref()).map(Cow::from),
+    }
+}
+
 fn beginning(text: &str) -> &str {
+    if text.len() <= STRING_CHARS {
+        return text;
+    }
     text.char_indices().nth(STRING_CHARS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
@@ -157,5 +168,30 @@ mod tests {
         assert_eq!(text(json!([long])), format!("[\"{}", "ü".repeat(253)));
         assert_eq!(text(json!("")), "");
         assert_eq!(attribute_text(Some(&Value::Null)), None);
+    }
+
+    #[test]
+    fn a_stored_attribute_is_sorted_by_the_same_text() {
+        let long = "ü".repeat(300);
+        for value in [
+            json!(long),
+            json!([long]),
+            json!(""),
+            json!("a\"\n"),
+            json!("é"),
+            json!(null),
+            json!(1.5),
+            json!(true),
+            json!({"a": [1, null]}),
+        ] {
+            let json = value.to_string();
+            assert_eq!(
+                stored_text(&json).map(Cow::into_owned),
+                attribute_text(Some(&value)),
+                "{json}"
+            );
+            assert_eq!(stored_text(&json.replace(',', ", ")).is_some(), !value.is_null());
+        }
+        assert!(matches!(stored_text("\"a\""), Some(Cow::Borrowed("a"))));
     }
 }

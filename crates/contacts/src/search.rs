@@ -3,9 +3,13 @@
 //! Fields and `q` are folded alike and then compared as plain text: a `q` is found where its
 //! folded form is a part of a field's. Nothing here ranks or guesses.
 //!
-//! To let two more spellings of a letter find each other, add the letter to `Folding::letter`. A
-//! change of what `fold` returns changes what an index holds; one that was saved must be rebuilt,
+//! `letters.rs` folds what needs no tables of Unicode. To let two more spellings of a letter find
+//! each other, add the letter to `Folding::letter`. A change of what `fold` returns changes what an index holds; one that was saved must be rebuilt,
 //! and cursors get another version (`server/src/cursor.rs`).
+
+mod letters;
+
+use std::borrow::Cow;
 
 use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick,
@@ -23,12 +27,22 @@ use crate::{Contact, Email, Identifier, Phone, limits::NEAR_WORDS};
 /// A folded text folds to itself, holds no white space but single spaces between other
 /// characters, and is empty only where the text was white space alone.
 pub fn fold(text: &str) -> String {
-    let mut folding = Folding { folded: String::with_capacity(text.len()), bare: false };
+    folded(text).into_owned()
+}
+
+/// The same as [`fold`]; a text that is ASCII and folded is lent.
+pub fn folded(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
-        text.chars().for_each(|c| folding.push(c));
+        letters::fold_ascii(text)
     } else {
-        text.nfkd().for_each(|c| folding.push_any_case(c));
+        letters::fold_known(text).unwrap_or_else(|| fold_by_tables(text)).into()
     }
+}
+
+/// Folds any text.
+fn fold_by_tables(text: &str) -> String {
+    let mut folding = Folding { folded: String::with_capacity(text.len()), bare: false };
+    text.nfkd().for_each(|c| folding.push_any_case(c));
     folding.finish()
 }
 

@@ -10,12 +10,12 @@ mod bits;
 mod column;
 mod hashes;
 
-use std::{collections::HashMap, mem::size_of};
+use std::mem::size_of;
 
+use hashbrown::{Equivalent, HashMap};
 use meishi_contacts::{
     Contact, Field, FieldChange, Identifier,
     filter::{Condition, Subject},
-    search::fold,
 };
 use serde_json::Value;
 
@@ -36,6 +36,16 @@ const VALUES: usize = 256 * 1024;
 enum Of {
     Additional,
     Custom,
+}
+
+/// Whose column is looked for.
+#[derive(Hash)]
+struct Path<'a>(Of, &'a str);
+
+impl Equivalent<(Of, Box<str>)> for Path<'_> {
+    fn equivalent(&self, other: &(Of, Box<str>)) -> bool {
+        (self.0, self.1) == (other.0, &*other.1)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +76,6 @@ struct Sets {
 impl Columns {
     /// Writes down a contact in a slot that has been empty. Labels are told by [`Self::relabel`].
     pub(crate) fn set(&mut self, slot: Slot, contact: &Contact) {
-        let has = |text: &str| !fold(text).is_empty();
         let identifier = contact.identifier.as_ref().map(Identifier::as_str);
         let sets = &mut self.sets;
         sets.name.set(slot, has(&contact.name));
@@ -79,10 +88,9 @@ impl Columns {
             (Of::Additional, &contact.additional_attributes),
             (Of::Custom, &contact.custom_attributes),
         ] {
-            if !map.is_empty() {
-                for (key, value) in &map.to_map() {
-                    self.put(of, key, slot, Some(value));
-                }
+            for (key, json) in map.members() {
+                let is_there = json != "null";
+                self.put(of, &key, is_there, |column, room| column.set_json(slot, json, room));
             }
         }
     }
@@ -91,7 +99,7 @@ impl Columns {
     pub(crate) fn change(&mut self, slot: Slot, change: &FieldChange) {
         let after = change.after.as_ref().filter(|after| !after.is_null());
         let is_there = after.is_some();
-        let has = after.and_then(Value::as_str).is_some_and(|text| !fold(text).is_empty());
+        let has = after.and_then(Value::as_str).is_some_and(has);
         let key = change.key.as_deref().unwrap_or_default();
         let sets = &mut self.sets;
         match change.field {
@@ -103,8 +111,8 @@ impl Columns {
                 sets.any_identifier.set(slot, is_there);
             }
             Field::Blocked => sets.blocked.set(slot, after.and_then(Value::as_bool) == Some(true)),
-            Field::AdditionalAttributes => self.put(Of::Additional, key, slot, after),
-            Field::CustomAttributes => self.put(Of::Custom, key, slot, after),
+            Field::AdditionalAttributes => self.put_value(Of::Additional, key, slot, after),
+            Field::CustomAttributes => self.put_value(Of::Custom, key, slot, after),
             _ => {}
         }
     }
@@ -144,22 +152,27 @@ impl Columns {
         });
     }
 
-    fn put(&mut self, of: Of, key: &str, slot: Slot, value: Option<&Value>) {
-        let path = (of, Box::from(key));
-        if !self.by_key.contains_key(&path) {
-            if value.is_none_or(Value::is_null) {
-                return;
-            }
-            if self.by_key.len() == COLUMNS {
-                self.is_partial = true;
-                return;
-            }
-        }
+    fn put_value(&mut self, of: Of, key: &str, slot: Slot, value: Option<&Value>) {
+        let is_there = value.is_some_and(|value| !value.is_null());
+        self.put(of, key, is_there, |column, room| column.set(slot, value, room));
+    }
+
+    /// Lets the column of an attribute be set, which is made where there is a value. `set` is given
+    /// the number of values that there is room for.
+    fn put(&mut self, of: Of, key: &str, is_there: bool, set: impl FnOnce(&mut Column, usize)) {
         let room = VALUES - self.values.min(VALUES);
-        let column = self.by_key.entry(path).or_default();
-        let before = column.values();
-        column.set(slot, value, room);
-        self.values = self.values + column.values() - before;
+        if let Some(column) = self.by_key.get_mut(&Path(of, key)) {
+            let before = column.values();
+            set(column, room);
+            self.values = self.values + column.values() - before;
+        } else if is_there && self.by_key.len() == COLUMNS {
+            self.is_partial = true;
+        } else if is_there {
+            let mut column = Column::default();
+            set(&mut column, room);
+            self.values += column.values();
+            self.by_key.insert((of, key.into()), column);
+        }
     }
 
     /// Whoever has an e-mail address, a phone number or an identifier.
@@ -221,8 +234,8 @@ impl Columns {
     /// Who of the universe meets a condition on an attribute; `None` where only rows can tell.
     pub(crate) fn evaluate(&self, condition: &Condition, universe: &Bits) -> Option<Outcome> {
         let path = match condition.subject() {
-            Subject::Additional(key) => (Of::Additional, Box::from(key.as_str())),
-            Subject::Custom(key) => (Of::Custom, Box::from(key.as_str())),
+            Subject::Additional(key) => Path(Of::Additional, key.as_str()),
+            Subject::Custom(key) => Path(Of::Custom, key.as_str()),
             _ => return None,
         };
         match self.by_key.get(&path) {
@@ -250,4 +263,9 @@ impl Columns {
             + self.labels.iter().map(Postings::held).sum::<usize>()
             + sets.into_iter().map(Bits::bytes).sum::<usize>()
     }
+}
+
+/// Whether filters see anything of a text; nothing else folds to nothing.
+fn has(text: &str) -> bool {
+    !text.trim().is_empty()
 }

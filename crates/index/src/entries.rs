@@ -1,7 +1,7 @@
 //! What the index keeps of each contact besides its searched text, by slot: a column for each fact,
 //! so that an order by one runs over that alone.
 
-use std::{collections::HashMap, mem::size_of};
+use std::{borrow::Cow, collections::HashMap, mem::size_of};
 
 use meishi_contacts::{
     ContactId, Patch, Place, Query, SortField, SortValue, UnixSeconds, Version, relevance::Searched,
@@ -67,7 +67,7 @@ impl Entries {
     }
 
     /// Writes what is new of the contact in a slot.
-    pub(crate) fn set(&mut self, slot: Slot, update: Update) {
+    pub(crate) fn set(&mut self, slot: Slot, update: Update<'_>) {
         let at = slot as usize;
         set(&mut self.ids, at, update.id);
         set(&mut self.versions, at, update.version);
@@ -99,11 +99,11 @@ impl Entries {
         }
     }
 
-    fn set_email(&mut self, slot: Slot, email: Option<String>) {
+    fn set_email(&mut self, slot: Slot, email: Option<Cow<'_, str>>) {
         let before = match email {
             Some(email) => {
                 self.held += piece(email.len());
-                self.emails.insert(slot, email.into_boxed_str())
+                self.emails.insert(slot, email.into())
             }
             None => self.emails.remove(&slot),
         };
@@ -131,6 +131,16 @@ impl Entries {
     /// Until [`Self::finish`], many contacts are set and none is looked at.
     pub(crate) fn begin(&mut self) {
         self.values.iter_mut().for_each(Values::rank_later);
+    }
+
+    /// Makes room for so many contacts more.
+    pub(crate) fn reserve(&mut self, contacts: usize) {
+        self.ids.reserve_exact(contacts);
+        self.versions.reserve_exact(contacts);
+        self.last_activity.reserve_exact(contacts);
+        self.created.reserve_exact(contacts);
+        self.labels.reserve_exact(contacts);
+        self.members.iter_mut().for_each(|column| column.reserve_exact(contacts));
     }
 
     pub(crate) fn finish(&mut self) {

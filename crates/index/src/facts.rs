@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use meishi_contacts::{
-    Contact, ContactId, Email, Field, FieldChange, Identifier, Label, Patch, Phone, UnixSeconds,
-    Version, place::attribute_text, search::fold,
+    Contact, ContactId, Field, FieldChange, Identifier, Label, Patch, Phone, UnixSeconds, Version,
+    place::{attribute_text, stored_text},
+    search::folded,
 };
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ fn member_named(key: &str) -> Option<usize> {
 
 /// What is to be written of a contact.
 #[derive(Debug)]
-pub(crate) struct Update {
+pub(crate) struct Update<'a> {
     pub(crate) id: ContactId,
     pub(crate) version: Version,
     pub(crate) last_activity_at: Option<UnixSeconds>,
@@ -36,13 +37,27 @@ pub(crate) struct Update {
     /// `None` where they stay.
     pub(crate) labels: Option<Box<[LabelId]>>,
     /// The e-mail address as it is, where folding changes it.
-    pub(crate) email: Patch<String>,
-    pub(crate) members: [Patch<String>; MEMBERS],
+    pub(crate) email: Patch<Cow<'a, str>>,
+    pub(crate) members: [Patch<Cow<'a, str>>; MEMBERS],
+}
+
+impl Update<'_> {
+    /// The same, apart from the row or the contact that it was made of.
+    pub(crate) fn into_owned(self) -> Update<'static> {
+        let owned = |text: Patch<Cow<'_, str>>| match text {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(text) => Patch::Set(text.into_owned().into()),
+        };
+        let Self { id, version, last_activity_at, created_at, labels, email, members } = self;
+        let (email, members) = (owned(email), members.map(owned));
+        Update { id, version, last_activity_at, created_at, labels, email, members }
+    }
 }
 
 /// All that the index knows of a contact, apart, so that single facts can change.
 pub(crate) struct Facts<'a> {
-    update: Update,
+    update: Update<'a>,
     name: Cow<'a, str>,
     folded_name: Cow<'a, str>,
     email: Cow<'a, str>,
@@ -65,19 +80,18 @@ impl<'a> Facts<'a> {
                 members: [const { Patch::Clear }; MEMBERS],
             },
             name: contact.name.as_str().into(),
-            folded_name: fold(&contact.name).into(),
+            folded_name: folded(&contact.name),
             email: Cow::default(),
-            identifier: Cow::default(),
+            identifier: folded(contact.identifier.as_ref().map_or("", Identifier::as_str)),
             // E.164 folds to itself.
             phone: contact.phone_number.as_ref().map_or("", Phone::as_str).into(),
             rewritten: true,
         };
-        facts.set_email(contact.email.as_ref().map(Email::as_str));
-        facts.set_identifier(contact.identifier.as_ref().map(Identifier::as_str));
-        if !contact.additional_attributes.is_empty() {
-            for (key, value) in &contact.additional_attributes.to_map() {
-                facts.set_member(key, Some(value));
-            }
+        if let Some(email) = &contact.email {
+            facts.set_email(email.as_str().into());
+        }
+        for (key, json) in contact.additional_attributes.members() {
+            facts.set_member(&key, || stored_text(json));
         }
         facts
     }
@@ -117,12 +131,15 @@ impl<'a> Facts<'a> {
         match change.field {
             Field::Name => {
                 let name = after.as_str().ok_or("a name is not a text")?;
-                self.folded_name = fold(name).into();
+                self.folded_name = folded(name).into_owned().into();
                 self.name = name.to_owned().into();
                 self.rewritten = true;
             }
-            Field::Email => self.set_email(address(after)?),
-            Field::Identifier => self.set_identifier(address(after)?),
+            Field::Email => self.set_email(address(after)?.unwrap_or_default().to_owned().into()),
+            Field::Identifier => {
+                self.identifier = folded(address(after)?.unwrap_or_default()).into_owned().into();
+                self.rewritten = true;
+            }
             Field::PhoneNumber => {
                 self.phone = address(after)?.unwrap_or_default().to_owned().into();
                 self.rewritten = true;
@@ -141,7 +158,7 @@ impl<'a> Facts<'a> {
             }
             Field::AdditionalAttributes => {
                 let key = change.key.as_deref().ok_or("a changed attribute has no key")?;
-                self.set_member(key, change.after.as_ref());
+                self.set_member(key, || attribute_text(change.after.as_ref()).map(Cow::from));
             }
             // Neither searched nor sorted by.
             Field::FirstName
@@ -170,29 +187,26 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
-    fn set_email(&mut self, email: Option<&str>) {
-        let email = email.unwrap_or_default();
-        let folded = fold(email);
-        self.update.email =
-            if folded == email { Patch::Clear } else { Patch::Set(email.to_owned()) };
-        self.email = folded.into();
+    fn set_email(&mut self, email: Cow<'a, str>) {
+        // Lent as long as the address is.
+        let folded = match &email {
+            Cow::Borrowed(email) => folded(email),
+            Cow::Owned(email) => folded(email).into_owned().into(),
+        };
+        self.update.email = if folded == email { Patch::Clear } else { Patch::Set(email) };
+        self.email = folded;
         self.rewritten = true;
     }
 
-    fn set_identifier(&mut self, identifier: Option<&str>) {
-        self.identifier = fold(identifier.unwrap_or_default()).into();
-        self.rewritten = true;
-    }
-
-    fn set_member(&mut self, key: &str, value: Option<&Value>) {
+    fn set_member(&mut self, key: &str, text: impl FnOnce() -> Option<Cow<'a, str>>) {
         let place = member_named(key).and_then(|member| self.update.members.get_mut(member));
         if let Some(place) = place {
-            *place = attribute_text(value).map_or(Patch::Clear, Patch::Set);
+            *place = text().map_or(Patch::Clear, Patch::Set);
         }
     }
 
     /// What is to be written, and the text if it is another one.
-    pub(crate) fn pack(self) -> (Update, Option<String>) {
+    pub(crate) fn pack(self) -> (Update<'a>, Option<String>) {
         let Self { update, name, folded_name, email, identifier, phone, rewritten } = self;
         let parts = Parts {
             name: &name,

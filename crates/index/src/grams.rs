@@ -22,6 +22,10 @@ type Gram = u64;
 
 const OF_TWO: Gram = 1 << 63;
 
+/// Grams that are told apart by their sets before they are added: as many as memory near the
+/// processor has room for.
+const SORTED: usize = 1 << 19;
+
 /// Bits of a character.
 const CHAR: u32 = 21;
 
@@ -50,6 +54,7 @@ impl Grams {
         let mut grams = Self::default();
         // Most grams by far are ASCII, and a table of all of those is faster than a hash.
         let mut ascii = vec![u32::MAX; 1 << 21];
+        let mut held = Vec::with_capacity(SORTED);
         for slot in slots {
             each_gram(texts.get(slot), |gram| {
                 let known = ascii_number(gram).and_then(|number| ascii.get_mut(number));
@@ -61,14 +66,52 @@ impl Grams {
                     }
                     None => grams.place(gram),
                 };
-                if let Some(set) = grams.sets.get_mut(place as usize) {
-                    set.push(slot);
-                }
+                held.push((place, slot));
             });
+            // The longest text has far fewer.
+            if held.len() > SORTED - SORTED / 4 {
+                grams.take_in(&mut held);
+            }
         }
+        grams.take_in(&mut held);
         grams.sets.iter_mut().for_each(Postings::shrink);
         grams.sets.shrink_to_fit();
         grams
+    }
+
+    /// Adds to each set the slots that go there, which come in order and are higher than those in
+    /// the set. Told apart first, they are added to one set after another; as they come, every one
+    /// would have to wait for its set to come from memory.
+    fn take_in(&mut self, held: &mut Vec<(u32, Slot)>) {
+        let mut ends = vec![0_u32; self.sets.len()];
+        for (place, _) in held.iter() {
+            if let Some(count) = ends.get_mut(*place as usize) {
+                *count += 1;
+            }
+        }
+        // Where those of a set begin, which moves to where they end as they are put there.
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
+        }
+        let mut sorted: Vec<Slot> = vec![0; held.len()];
+        for (place, slot) in held.drain(..) {
+            if let Some(end) = ends.get_mut(place as usize) {
+                if let Some(there) = sorted.get_mut(*end as usize) {
+                    *there = slot;
+                }
+                *end += 1;
+            }
+        }
+        let mut rest = sorted.as_slice();
+        let mut begin = 0;
+        for (set, end) in self.sets.iter_mut().zip(ends) {
+            let (slots, others) = rest.split_at((end - begin) as usize);
+            for slot in slots {
+                set.push(*slot);
+            }
+            (rest, begin) = (others, end);
+        }
     }
 
     /// Where the set of a gram is, a new one if need be.

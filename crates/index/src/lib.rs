@@ -65,6 +65,10 @@ type Slot = u32;
 /// fewer takes less than a tenth of a millisecond.
 const GRAMS_FROM: usize = 20_000;
 
+/// Contacts that there is room for from the start, at most: a count that is wrong must not take
+/// all memory.
+const MOST_EXPECTED: usize = 4_000_000;
+
 /// The contacts of one account, as they were right after one event.
 #[derive(Debug)]
 pub struct Index {
@@ -143,6 +147,8 @@ pub enum ApplyError {
 #[derive(Debug)]
 pub struct Builder {
     index: Index,
+    /// Contacts in the order of their ids, as they come from a store; the index has the others.
+    in_order: Vec<(ContactId, Slot)>,
 }
 
 impl Builder {
@@ -155,31 +161,72 @@ impl Builder {
         self
     }
 
+    /// Makes room for so many contacts, as far as is reasonable; there may be more or fewer.
+    #[must_use]
+    pub fn expecting(mut self, contacts: u64) -> Self {
+        let contacts = usize::try_from(contacts).map_or(MOST_EXPECTED, |n| n.min(MOST_EXPECTED));
+        self.index.entries.reserve(contacts);
+        self.index.texts.reserve(contacts);
+        self.in_order.reserve_exact(contacts);
+        self
+    }
+
     /// Adds a contact. One with the same id that was added before is replaced.
     pub fn push(&mut self, contact: &Contact) {
         let facts = Facts::of_contact(contact, &mut self.index.labels);
         let (update, text) = facts.pack();
-        let is_known = self.index.slots.contains_key(&update.id);
-        let slot = self.index.slot(update.id);
-        if is_known {
-            self.index.columns.remove(slot);
-        }
+        let slot = match self.slot(update.id) {
+            Some(slot) => {
+                self.index.columns.remove(slot);
+                slot
+            }
+            None => self.take_slot(update.id),
+        };
         self.index.columns.set(slot, contact);
         self.index.put(slot, update, text);
+    }
+
+    /// The slot of a contact that was added before.
+    fn slot(&self, id: ContactId) -> Option<Slot> {
+        if self.in_order.last().is_none_or(|(last, _)| *last < id) {
+            return None;
+        }
+        let at = self.in_order.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let in_order = at.and_then(|at| self.in_order.get(at)).map(|(_, slot)| *slot);
+        in_order.or_else(|| self.index.slots.get(&id).copied())
+    }
+
+    /// A slot for a contact that is new.
+    fn take_slot(&mut self, id: ContactId) -> Slot {
+        if self.in_order.last().is_some_and(|(last, _)| *last > id) {
+            return self.index.slot(id);
+        }
+        // As much again: to move all of them at every eighth more, as in a column that grows
+        // slowly, takes as long as all the rest.
+        let slots = self.index.entries.len();
+        if slots.is_power_of_two() {
+            self.index.entries.reserve(slots);
+            self.index.texts.reserve(slots);
+        }
+        let slot = self.index.entries.take_slot();
+        self.in_order.push((id, slot));
+        slot
     }
 
     /// The index of the contacts that were added, which are the state after event `seq`.
     pub fn finish(mut self, seq: Seq) -> Index {
         self.index.seq = seq;
         self.index.entries.finish();
+        self.index.texts.shrink();
         self.index.columns.shrink();
         let entries = &self.index.entries;
-        self.index.recent = entries
-            .slots()
-            .map(|slot| recency(entries.last_activity_at(slot), entries.id(slot)))
-            .collect();
+        let mut recent = Vec::with_capacity(self.in_order.len());
+        let at = |slot| recency(entries.last_activity_at(slot), entries.id(slot));
+        recent.extend(entries.slots().map(at));
+        self.index.recent = recent.into_iter().collect();
         // Built from what is in order, the nodes of the tree are full.
-        self.index.slots = take(&mut self.index.slots).into_iter().collect();
+        self.in_order.extend(take(&mut self.index.slots));
+        self.index.slots = self.in_order.into_iter().collect();
         self.index.have_search();
         self.index
     }
@@ -195,7 +242,7 @@ impl Index {
     pub fn builder() -> Builder {
         let mut index = Self::default();
         index.entries.begin();
-        Builder { index }
+        Builder { index, in_order: Vec::new() }
     }
 
     /// The index of these contacts, which are the state after event `seq`.
@@ -329,6 +376,7 @@ impl Index {
             self.columns.change(slot, change);
         }
         let (update, text) = facts.pack();
+        let update = update.into_owned();
         let before = recency(self.entries.last_activity_at(slot), id);
         let after = recency(update.last_activity_at, id);
         if before != after {
@@ -383,7 +431,7 @@ impl Index {
     }
 
     /// Writes what is new of the contact in a slot.
-    fn put(&mut self, slot: Slot, update: Update, text: Option<String>) {
+    fn put(&mut self, slot: Slot, update: Update<'_>, text: Option<String>) {
         if let Some(labels) = &update.labels {
             self.columns.relabel(slot, self.entries.labels(slot), labels);
         }

@@ -135,6 +135,16 @@ impl Chunk {
 }
 
 impl Texts {
+    /// Makes room for the places of so many texts more.
+    pub(crate) fn reserve(&mut self, texts: usize) {
+        self.places.reserve_exact(texts);
+    }
+
+    /// Gives memory back that was kept for texts to come.
+    pub(crate) fn shrink(&mut self) {
+        self.places.shrink_to_fit();
+    }
+
     /// The text of a slot, empty where there is none.
     pub(crate) fn get(&self, slot: Slot) -> &str {
         self.text(slot).unwrap_or_default()
@@ -197,6 +207,10 @@ impl Texts {
             start: narrow(tail.text.len()),
             len: narrow(text.len()),
         };
+        // The first chunk may be all that there is of a small account.
+        if tail.text.is_empty() && self.tail > 0 {
+            tail.text.reserve_exact(CHUNK_BYTES);
+        }
         tail.records.push((place.start, slot));
         tail.text.push_str(text);
         tail.text.push(END);

@@ -7,8 +7,8 @@
 //! milliseconds for and some forty of them in the same place bring about.
 
 use std::{
-    collections::BTreeMap,
-    mem::size_of,
+    collections::{BTreeMap, HashMap},
+    mem::{size_of, take},
     ops::Bound::{Excluded, Included, Unbounded},
     sync::Arc,
 };
@@ -33,8 +33,8 @@ pub(crate) struct Values {
     free: Vec<ValueId>,
     /// Bytes of all texts.
     text: usize,
-    /// Whether values are added first and ranked later.
-    unranked: bool,
+    /// The ids while values are added first and ranked later.
+    unranked: Option<HashMap<Arc<str>, ValueId>>,
 }
 
 #[derive(Debug)]
@@ -48,12 +48,14 @@ struct Known {
 impl Values {
     /// Puts the ranks off until [`Self::rank_all`].
     pub(crate) fn rank_later(&mut self) {
-        self.unranked = true;
+        self.unranked = Some(take(&mut self.ids).into_iter().collect());
     }
 
     /// Ranks all values, as far apart as may be.
     pub(crate) fn rank_all(&mut self) {
-        self.unranked = false;
+        if let Some(ids) = self.unranked.take() {
+            self.ids = ids.into_iter().collect();
+        }
         let apart = HIGHEST / (self.ids.len() as u64 + 1);
         for (number, id) in (1..).zip(self.ids.values()) {
             if let Some(known) = self.known.get_mut(*id as usize) {
@@ -64,7 +66,11 @@ impl Values {
 
     /// The number of a value that one more contact has.
     pub(crate) fn take(&mut self, text: &str) -> ValueId {
-        let id = self.ids.get(text).copied().unwrap_or_else(|| self.add(text));
+        let known = match &self.unranked {
+            Some(ids) => ids.get(text),
+            None => self.ids.get(text),
+        };
+        let id = known.copied().unwrap_or_else(|| self.add(text));
         if let Some(known) = self.known.get_mut(id as usize) {
             known.users += 1;
         }
@@ -82,8 +88,12 @@ impl Values {
             Some(place) => *place = known,
             None => self.known.push(known),
         }
+        if let Some(ids) = &mut self.unranked {
+            ids.insert(text, id);
+            return id;
+        }
         self.ids.insert(text, id);
-        if rank.is_none() && !self.unranked {
+        if rank.is_none() {
             self.rank_all();
         }
         id
@@ -91,7 +101,7 @@ impl Values {
 
     /// A rank for a text that is new, if there is one left.
     fn room_for(&self, text: &str) -> Option<u64> {
-        if self.unranked {
+        if self.unranked.is_some() {
             return None;
         }
         let below = self.before(text).map_or(0, |(_, rank)| rank);
@@ -112,8 +122,11 @@ impl Values {
         let Some(known) = self.known.get_mut(id as usize) else { return };
         known.users = known.users.saturating_sub(1);
         if known.users == 0 {
-            let text = std::mem::take(&mut known.text);
-            self.ids.remove(&text);
+            let text = take(&mut known.text);
+            match &mut self.unranked {
+                Some(ids) => ids.remove(&text),
+                None => self.ids.remove(&text),
+            };
             self.text -= text.len();
             self.free.push(id);
         }
@@ -149,6 +162,21 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_are_not_ranked_yet_come_and_go() {
+        let mut values = Values::default();
+        let before = values.take("before");
+        values.rank_later();
+        let (a, b) = (values.take("a"), values.take("b"));
+        assert_eq!((values.take("before"), values.take("a")), (before, a));
+        values.give_back(b);
+        values.give_back(a);
+        assert_eq!((values.take("c"), values.get(a)), (b, Some("a")));
+        values.rank_all();
+        assert_eq!(values.ids.keys().map(|text| &**text).collect::<Vec<_>>(), ["a", "before", "c"]);
+        check(&values);
+    }
 
     fn check(values: &Values) {
         let ranks: Vec<u64> = values.ids.values().map(|id| values.rank(*id)).collect();

@@ -323,7 +323,7 @@ async fn follow(
 
 async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError> {
     let mut snapshot = store.snapshot(account).await?;
-    let mut builder = Index::builder();
+    let mut builder = Index::builder().expecting(snapshot.count);
     while let Some(slice) = snapshot.contacts.next().await {
         for contact in &slice? {
             builder.push(contact);

@@ -1,5 +1,7 @@
 //! Made-up people, the same every time: names of many scripts, more and less frequent ones.
 
+use std::fmt::Write;
+
 use meishi_contacts::{
     Attributes, Contact, ContactId, Email, Identifier, Label, Phone, UnixSeconds,
 };
@@ -180,24 +182,30 @@ impl People {
         if random.u8(..100) < 30 {
             contact.labels = vec![Label::from_stored(format!("label {}", random.u8(..20)))];
         }
-        let members = format!(
-            r#"{{"company_name":"{}","city":"{}","country":"C{}"}}"#,
+        let mut members = format!(
+            r#"{{"company_name":"{}","city":"{}""#,
             often(random, &self.companies),
             often(random, &self.cities),
-            random.u8(..60)
         );
+        if random.u8(..4) == 0 {
+            let _ = write!(members, r#","country":"C{}""#, random.u8(..60));
+        }
+        members.push('}');
         contact.additional_attributes = Attributes::from_stored(members).unwrap_or_default();
-        let members = format!(
-            r#"{{"plan":"plan {}","seats":{},"value":{}.{},"since":"20{}-0{}-1{}","beta":{}}}"#,
+        let mut members = format!(
+            r#"{{"plan":"plan {}","seats":{},"since":"20{}-0{}-1{}","beta":{},"region":"R{}""#,
             random.u8(..12),
             random.u16(..500),
-            random.u16(..10_000),
-            random.u8(1..100),
             random.u8(10..27),
             random.u8(1..10),
             random.u8(..10),
-            random.bool()
+            random.bool(),
+            random.u8(..40),
         );
+        if random.u8(..8) == 0 {
+            let _ = write!(members, r#","value":{}.{}"#, random.u16(..10_000), random.u8(1..100));
+        }
+        members.push('}');
         contact.custom_attributes = Attributes::from_stored(members).unwrap_or_default();
         contact
     }

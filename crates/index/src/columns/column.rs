@@ -5,12 +5,17 @@
 //! values for that and nearly all are numbers, the numbers themselves are kept; of texts, a hash is
 //! (`hashes.rs`), and few rows have to tell.
 
+mod plain;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
-use meishi_contacts::filter::{Condition, Datum, Num};
+use hashbrown::DefaultHashBuilder;
+use meishi_contacts::{
+    attributes::plain_string,
+    filter::{Condition, Datum, Num},
+};
 use serde_json::Value;
 
 use super::{bits::Bits, hashes::Hashes};
@@ -88,6 +93,22 @@ impl Column {
         }
     }
 
+    /// The same of the JSON of a value, which is read only where it must be.
+    pub(crate) fn set_json(&mut self, slot: Slot, json: &str, room: usize) {
+        let is_set = match self {
+            Self::Coded(coded) => coded.set_known(slot, json),
+            Self::Numbers(numbers) => numbers.set_plain(slot, json),
+            Self::Hashes(hashes) => {
+                plain_string(json).map(|text| hashes.set_text(slot, text)).is_some()
+            }
+            Self::GivenUp => true,
+        };
+        if !is_set {
+            let value: Value = serde_json::from_str(json).unwrap_or_default();
+            self.set(slot, Some(&value), room);
+        }
+    }
+
     /// Distinct values that it keeps.
     pub(crate) fn values(&self) -> usize {
         match self {
@@ -144,8 +165,9 @@ impl Column {
 #[derive(Debug, Default)]
 pub(crate) struct Coded {
     codes: Vec<Code>,
-    /// By the JSON of a value.
-    codes_of: HashMap<Arc<str>, Code>,
+    /// By the JSON of a value. Values are so few that even if all of them had the same hash, it
+    /// would not take long to compare them.
+    codes_of: HashMap<Arc<str>, Code, DefaultHashBuilder>,
     /// By number less one.
     known: Vec<Known>,
     free: Vec<Code>,
@@ -177,6 +199,22 @@ impl Coded {
         self.release(slot);
         let Some(value) = value.filter(|value| !value.is_null()) else { return true };
         let Some(code) = self.code(value, room) else { return false };
+        self.assign(slot, code);
+        true
+    }
+
+    /// Gives a slot a value that others have; `false` where it must be read first.
+    fn set_known(&mut self, slot: Slot, json: &str) -> bool {
+        if json.len() > VALUE_BYTES || !plain::is_canonical(json) {
+            return false;
+        }
+        let Some(code) = self.known_code(json) else { return false };
+        self.release(slot);
+        self.assign(slot, code);
+        true
+    }
+
+    fn assign(&mut self, slot: Slot, code: Code) {
         let at = slot as usize;
         if self.codes.len() <= at {
             self.codes.resize(at + 1, ABSENT);
@@ -185,7 +223,6 @@ impl Coded {
             *place = code;
             self.users += 1;
         }
-        true
     }
 
     fn release(&mut self, slot: Slot) {
@@ -213,10 +250,8 @@ impl Coded {
         if json.len() > VALUE_BYTES {
             return Some(OPEN);
         }
-        if let Some(code) = self.codes_of.get(json.as_str()) {
-            let known = self.known.get_mut(usize::from(*code - 1))?;
-            known.users += 1;
-            return Some(*code);
+        if let Some(code) = self.known_code(&json) {
+            return Some(code);
         }
         if self.codes_of.len() == VALUES || room == 0 {
             return None;
@@ -232,6 +267,13 @@ impl Coded {
             Code::try_from(self.known.len()).ok()?
         };
         self.codes_of.insert(json, code);
+        Some(code)
+    }
+
+    /// The number of a value that some slots have and one more has now.
+    fn known_code(&mut self, json: &str) -> Option<Code> {
+        let code = *self.codes_of.get(json)?;
+        self.known.get_mut(usize::from(code - 1))?.users += 1;
         Some(code)
     }
 
@@ -317,6 +359,14 @@ impl Numbers {
         }
     }
 
+    /// Gives a slot a number; `false` where the value must be read first.
+    fn set_plain(&mut self, slot: Slot, json: &str) -> bool {
+        let Some(number) = plain::plain_number(json) else { return false };
+        self.odd.remove(&slot);
+        self.put_exact(slot, number);
+        true
+    }
+
     /// Keeps a value; `false` where too many are odd.
     fn put(&mut self, slot: Slot, datum: Option<&Datum<'static>>) -> bool {
         let exact = datum.and_then(Datum::as_number).filter(|number| {
@@ -324,14 +374,18 @@ impl Numbers {
             number.as_f64().abs() <= 9_007_199_254_740_992.0
         });
         let Some(number) = exact else { return self.keep(slot, datum.cloned()) };
+        self.put_exact(slot, number.as_f64());
+        true
+    }
+
+    fn put_exact(&mut self, slot: Slot, number: f64) {
         let at = slot as usize;
         if self.by_slot.len() <= at {
             self.by_slot.resize(at + 1, f64::NAN);
         }
         if let Some(place) = self.by_slot.get_mut(at) {
-            *place = number.as_f64();
+            *place = number;
         }
-        true
     }
 
     fn keep(&mut self, slot: Slot, datum: Option<Datum<'static>>) -> bool {

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use meishi_contacts::{
     filter::{Condition, Datum, Operator},
-    search::fold,
+    search::folded,
 };
 use serde_json::Value;
 
@@ -35,10 +35,15 @@ impl Hashes {
             slot,
             match value {
                 None | Some(Value::Null) => ABSENT,
-                Some(Value::String(text)) => hash(&fold(text)),
+                Some(Value::String(text)) => hash(&folded(text)),
                 Some(_) => OPEN,
             },
         );
+    }
+
+    /// Gives a slot a text.
+    pub(super) fn set_text(&mut self, slot: Slot, text: &str) {
+        self.put(slot, hash(&folded(text)));
     }
 
     /// Gives a slot a value of which nothing is known.

@@ -165,3 +165,31 @@ fn an_event_that_does_not_fit_changes_nothing() {
         check(&index, &account, &texts.map(|text| by_default(text, 0, 10)));
     }
 }
+
+#[test]
+fn contacts_may_be_added_in_any_order_and_again() {
+    let mut account = Account::default();
+    for number in 0..300 {
+        account.create(&named(&format!("n{number} {}", ["ana", "bob", "王小明"][number % 3])));
+    }
+    let ids: Vec<ContactId> = account.contacts.keys().copied().collect();
+    let queries =
+        ["n1", "n29 ", "ana", "小明", "stale"].map(|q| by_default(Some(q), 0, 500)).to_vec();
+    for apart in [1, 7, 299] {
+        let mut builder = Index::builder().grams_from(100).expecting(10);
+        for at in 0..ids.len() {
+            let contact = &account.contacts[&ids[at * apart % ids.len()]];
+            if at % 3 > 0 {
+                builder.push(&Contact { name: "stale".to_owned(), ..contact.clone() });
+            }
+            if at % 3 < 2 {
+                builder.push(contact);
+            }
+        }
+        account.contacts.values().step_by(2).for_each(|contact| builder.push(contact));
+        account.contacts.values().rev().step_by(2).for_each(|contact| builder.push(contact));
+        let index = builder.finish(account.seq());
+        assert_eq!(index.len(), account.contacts.len());
+        check(&index, &account, &queries);
+    }
+}

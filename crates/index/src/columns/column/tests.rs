@@ -145,3 +145,49 @@ fn of_many_texts_a_hash_is_kept() {
     column.set(0, None, 0);
     check(&column, &mixed);
 }
+
+/// Fills one column with values and one with their JSON, as it is or otherwise written, and holds
+/// both to the values.
+fn check_json(values: &[Option<Value>]) {
+    let (mut read, mut unread) = (Column::default(), Column::default());
+    for round in 0..2_usize {
+        for (number, slot) in (0..values.len()).zip(0..) {
+            let value = values[(number + round) % values.len()].as_ref();
+            read.set(slot, value, 50_000);
+            match value {
+                None => unread.set(slot, None, 50_000),
+                Some(value) if number % 3 == 0 => {
+                    unread.set_json(slot, &serde_json::to_string_pretty(value).unwrap(), 50_000);
+                }
+                Some(value) => unread.set_json(slot, &value.to_string(), 50_000),
+            }
+        }
+        let mut values = values.to_vec();
+        values.rotate_left(round);
+        check(&read, &values);
+        check(&unread, &values);
+        assert_eq!((read.values(), read.is_empty()), (unread.values(), unread.is_empty()));
+        assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&unread));
+        if let (Column::Coded(read), Column::Coded(unread)) = (&read, &unread) {
+            assert_eq!(
+                (read.users, read.held, &read.codes),
+                (unread.users, unread.held, &unread.codes)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_value_is_the_same_whether_it_was_read_or_not() {
+    check_json(&(0..700).map(value).collect::<Vec<_>>());
+    let numbers = (0..34_000_u32).map(|number| match number % 50 {
+        0 => Some(json!(format!("{number}"))),
+        1 => None,
+        2 => Some(json!(number)),
+        3 => Some(json!(f64::from(number) * 1e20)),
+        _ => Some(json!(f64::from(number) / 8.0)),
+    });
+    check_json(&numbers.collect::<Vec<_>>());
+    let texts = (0..33_000_u32).map(|number| Some(json!(format!("T\u{e9} \"{number}"))));
+    check_json(&texts.chain([None, Some(json!("plain")), Some(json!(7))]).collect::<Vec<_>>());
+}
