@@ -9,6 +9,7 @@
 mod bits;
 mod column;
 mod hashes;
+mod stored;
 
 use std::{collections::HashMap, mem::size_of};
 

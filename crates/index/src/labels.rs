@@ -1,9 +1,11 @@
 //! The account's labels as small numbers. A label that no contact has any more keeps its number:
 //! an account's labels are few and stay, too, where the store keeps them.
 
-use std::{collections::HashMap, mem::size_of};
+use std::{collections::HashMap, io, mem::size_of};
 
 use meishi_contacts::Label;
+
+use crate::snapshot::{Reader, SnapshotError, Writer};
 
 /// A label, for as long as the index lives.
 pub(crate) type LabelId = u32;
@@ -33,6 +35,26 @@ impl Labels {
             labels.iter().filter_map(|label| self.ids.get(label).copied()).collect();
         known.sort_unstable();
         known
+    }
+
+    /// Writes the titles in the order of their numbers.
+    pub(crate) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {
+        let mut labels: Vec<(LabelId, &Label)> =
+            self.ids.iter().map(|(label, id)| (*id, label)).collect();
+        labels.sort_unstable();
+        out.count(labels.len())?;
+        labels.into_iter().try_for_each(|(_, label)| out.text(label.as_str()))
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let mut labels = Self::default();
+        for number in 0..input.count(size_of::<u64>())? {
+            let id = labels.intern(&Label::from_stored(input.text()?));
+            if id as usize != number {
+                return Err(SnapshotError::Damaged("a label is there twice"));
+            }
+        }
+        Ok(labels)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -5,6 +5,7 @@
 //! values for that and nearly all are numbers, the numbers themselves are kept; of texts, a hash is
 //! (`hashes.rs`), and few rows have to tell.
 
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -132,8 +133,8 @@ impl Column {
             }
             Self::Numbers(numbers) => {
                 numbers.by_slot.capacity() * size_of::<f64>()
-                    + numbers.odd.capacity() * 8 / 7 * (size_of::<(Slot, Datum<'_>)>() + 1)
-                    + numbers.odd.values().flatten().map(Datum::held).sum::<usize>()
+                    + numbers.odd.capacity() * 8 / 7 * (size_of::<(Slot, Option<Odd>)>() + 1)
+                    + numbers.odd.values().flatten().map(Odd::held).sum::<usize>()
             }
             Self::Hashes(hashes) => hashes.bytes(),
             Self::GivenUp => 0,
@@ -208,8 +209,7 @@ impl Coded {
 
     /// The number of a value that one more slot has.
     fn code(&mut self, value: &Value, room: usize) -> Option<Code> {
-        // Of objects nothing is asked but whether they are there.
-        let json = if value.is_object() { "{}".to_owned() } else { value.to_string() };
+        let json = json_of(value);
         if json.len() > VALUE_BYTES {
             return Some(OPEN);
         }
@@ -243,7 +243,7 @@ impl Coded {
             match known {
                 None if *code == ABSENT => {}
                 None => numbers.keep(slot, None).then_some(())?,
-                Some(known) => numbers.put(slot, Some(&known.datum)).then_some(())?,
+                Some(known) => numbers.put(slot, &known.datum, || &known.json).then_some(())?,
             }
         }
         (numbers.odd.len() * 16 <= self.users).then_some(numbers)
@@ -289,6 +289,12 @@ impl Coded {
     }
 }
 
+/// The JSON of a value, as far as it is kept.
+fn json_of(value: &Value) -> String {
+    // Of objects nothing is asked but whether they are there.
+    if value.is_object() { "{}".to_owned() } else { value.to_string() }
+}
+
 /// A bit for each value that passes; at most sixty-four.
 pub(super) fn bits_of<T>(values: &[T], passes: impl Fn(&T) -> bool) -> u64 {
     values.iter().rev().fold(0, |bits, value| bits << 1 | u64::from(passes(value)))
@@ -300,7 +306,19 @@ pub(crate) struct Numbers {
     /// NaN where there is no value, or an odd one.
     by_slot: Vec<f64>,
     /// Values that are no numbers of that kind; `None` for one that is not kept.
-    odd: HashMap<Slot, Option<Datum<'static>>>,
+    odd: HashMap<Slot, Option<Odd>>,
+}
+
+#[derive(Debug)]
+struct Odd {
+    json: Box<str>,
+    datum: Datum<'static>,
+}
+
+impl Odd {
+    fn held(&self) -> usize {
+        self.json.len() + self.datum.held()
+    }
 }
 
 impl Numbers {
@@ -313,17 +331,25 @@ impl Numbers {
             None | Some(Value::Null) => true,
             Some(Value::String(text)) if text.len() > VALUE_BYTES => self.keep(slot, None),
             Some(Value::Array(_)) => self.keep(slot, None),
-            value => self.put(slot, Some(&Datum::of(value))),
+            Some(value) => self.put(slot, &Datum::of(Some(value)), || json_of(value)),
         }
     }
 
     /// Keeps a value; `false` where too many are odd.
-    fn put(&mut self, slot: Slot, datum: Option<&Datum<'static>>) -> bool {
-        let exact = datum.and_then(Datum::as_number).filter(|number| {
+    fn put<J: AsRef<str>>(
+        &mut self,
+        slot: Slot,
+        datum: &Datum<'static>,
+        json: impl FnOnce() -> J,
+    ) -> bool {
+        let exact = datum.as_number().filter(|number| {
             // Above it, floats leave integers out.
             number.as_f64().abs() <= 9_007_199_254_740_992.0
         });
-        let Some(number) = exact else { return self.keep(slot, datum.cloned()) };
+        let Some(number) = exact else {
+            let odd = Odd { json: json().as_ref().into(), datum: datum.clone() };
+            return self.keep(slot, Some(odd));
+        };
         let at = slot as usize;
         if self.by_slot.len() <= at {
             self.by_slot.resize(at + 1, f64::NAN);
@@ -334,8 +360,8 @@ impl Numbers {
         true
     }
 
-    fn keep(&mut self, slot: Slot, datum: Option<Datum<'static>>) -> bool {
-        self.odd.insert(slot, datum);
+    fn keep(&mut self, slot: Slot, odd: Option<Odd>) -> bool {
+        self.odd.insert(slot, odd);
         self.odd.len() <= ODD
     }
 
@@ -355,10 +381,10 @@ impl Numbers {
             (bits_of(numbers, is_met) | beyond) & universe
         });
         let mut open = Bits::default();
-        for (slot, datum) in &self.odd {
-            let is_met = datum.as_ref().is_some_and(|datum| condition.is_met_by(datum));
+        for (slot, odd) in &self.odd {
+            let is_met = odd.as_ref().is_some_and(|odd| condition.is_met_by(&odd.datum));
             must.set(*slot, is_met);
-            open.set(*slot, datum.is_none());
+            open.set(*slot, odd.is_none());
         }
         let mut may = must.clone();
         may.unite(&open);
