@@ -195,6 +195,9 @@ impl Builder {
 }
 
 impl Index {
+    /// Contacts from which on an account is searched by grams, where there is room for them.
+    pub const GRAMS_FROM: usize = GRAMS_FROM;
+
     /// The index of an account before its first event.
     pub fn new() -> Self {
         Self::default()
@@ -239,6 +242,14 @@ impl Index {
     pub fn forgo_grams(&mut self) {
         self.search = None;
         self.grams_from = usize::MAX;
+    }
+
+    /// Makes grams where an account of this size has them and they were forgone.
+    pub fn regain_grams(&mut self) {
+        if self.grams_from == usize::MAX {
+            self.grams_from = GRAMS_FROM;
+            self.have_search();
+        }
     }
 
     /// An estimate of the bytes of heap in use, at the cost of a look at every set: a few

@@ -36,6 +36,7 @@ mod fixtures;
 mod history;
 mod idempotency;
 mod inboxes;
+mod indexes;
 mod isolation;
 mod keys;
 mod labels;
