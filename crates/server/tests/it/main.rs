@@ -55,6 +55,7 @@ mod retention;
 mod revert;
 mod roles;
 mod search;
+mod soak;
 mod sort;
 mod stream;
 mod update;
