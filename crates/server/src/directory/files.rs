@@ -10,7 +10,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use meishi_contacts::AccountId;
@@ -23,6 +26,8 @@ pub(super) struct Files {
     folder: PathBuf,
     /// How often an account's file was taken away: a snapshot that was begun before is none any more.
     removals: Mutex<HashMap<AccountId, u64>>,
+    /// Files that were begun: each has a name of its own until it is finished.
+    begun: AtomicU64,
 }
 
 /// A file that is written and has yet to get its name.
@@ -40,7 +45,7 @@ pub(super) struct Begun(u64);
 
 impl Files {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, removals: Mutex::default() }
+        Self { folder, removals: Mutex::default(), begun: AtomicU64::new(0) }
     }
 
     fn path(&self, account: AccountId) -> PathBuf {
@@ -114,10 +119,9 @@ impl Files {
     ) -> io::Result<Option<Unfinished<'_>>> {
         let account = stamp.account;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let name = format!("{account}.{}.{UNFINISHED}", std::process::id());
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        let name = format!("{account}.{}-{number}.{UNFINISHED}", std::process::id());
         let path = self.folder.join(name);
-        // One that is left of another attempt may be anybody's by its mode.
-        remove(&path);
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
         let unfinished = Unfinished { files: self, file, path, account, begun };

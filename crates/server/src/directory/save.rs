@@ -1,6 +1,6 @@
 //! When snapshots are written, and when they are taken away.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use meishi_contacts::{
     AccountId, EventBody, Seq,
@@ -101,7 +101,10 @@ impl Shelf {
         let begun = loop {
             let begun = files.begin(account);
             let Some(counts) = self.store.counts(account).await? else { return Ok(Saved::Nothing) };
-            if !self.follow(account, slot, counts.last_seq).await? {
+            let known = slot.read().await.as_ref().map(|index| (index.seq(), index.len()));
+            let is_near = |(seq, contacts)| !is_far_behind(seq, contacts, counts.last_seq);
+            // Whoever asks next has it loaded anew; nothing is to be had by following all that.
+            if !known.is_some_and(is_near) || !self.follow(account, slot, counts.last_seq).await? {
                 return Ok(Saved::Nothing);
             }
             // Whoever was erased before is out of the index now; as long as somebody was erased
@@ -173,6 +176,10 @@ impl Shelf {
     pub(super) async fn drop_erased(&self) -> Result<(), StoreError> {
         let mut slots = self.all();
         slots.retain(|(_, slot)| slot.saved().0 > 0);
+        let accounts: Vec<AccountId> = slots.iter().map(|(account, _)| *account).collect();
+        let heads: HashMap<AccountId, Seq> =
+            self.store.heads(&accounts).await?.into_iter().collect();
+        slots.retain(|(account, slot)| heads.get(account) != Some(&slot.examined()));
         for (account, slot) in slots {
             let Some(counts) = self.store.counts(account).await? else {
                 self.forget(account);
