@@ -37,24 +37,27 @@ impl Labels {
         known
     }
 
-    /// Writes the titles in the order of their numbers.
     pub(crate) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {
-        let mut labels: Vec<(LabelId, &Label)> =
-            self.ids.iter().map(|(label, id)| (*id, label)).collect();
-        labels.sort_unstable();
-        out.count(labels.len())?;
-        labels.into_iter().try_for_each(|(_, label)| out.text(label.as_str()))
+        let Self { ids, text: _ } = self;
+        out.count(ids.len())?;
+        for (label, id) in ids {
+            out.number(*id)?;
+            out.text(label.as_str())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let mut labels = Self::default();
-        for number in 0..input.count(size_of::<u64>())? {
-            let id = labels.intern(&Label::from_stored(input.text()?));
-            if id as usize != number {
+        let (mut ids, mut text) = (HashMap::new(), 0);
+        for _ in 0..input.count(size_of::<LabelId>())? {
+            let id = input.number()?;
+            let label = Label::from_stored(input.text()?);
+            text += label.as_str().len();
+            if ids.insert(label, id).is_some() {
                 return Err(SnapshotError::Damaged("a label is there twice"));
             }
         }
-        Ok(labels)
+        Ok(Self { ids, text })
     }
 
     pub(crate) fn bytes(&self) -> usize {
