@@ -9,6 +9,7 @@ use clap::Subcommand;
 use confique::{Config as _, env::parse::list_by_comma};
 use meishi_server::{
     Settings,
+    directory::{IndexSettings, Memory},
     egress::EgressSettings,
     network::Network,
     rate_limit::{Limit, RateLimitSettings},
@@ -60,6 +61,19 @@ pub(crate) struct Config {
     #[config(env = "MEISHI_DATABASE_REPLICA_URL")]
     #[config(layer_attr(arg(long, value_name = "URL")))]
     pub(crate) database_replica: Option<Secret>,
+
+    /// Memory that indexes of contacts may take, as "512MiB" or "2GiB"; a million contacts take about
+    /// 300 MB. Accounts that were not searched for longest are dropped from it; one that does not fit
+    /// by itself is searched without grams, or not at all.
+    #[config(default = "2GiB", env = "MEISHI_INDEX_MEMORY")]
+    #[config(layer_attr(arg(long, value_name = "SIZE")))]
+    pub(crate) index_memory: Memory,
+
+    /// Directory for snapshots of indexes, which spare a start the reading of all contacts. By
+    /// default "indexes" in the data directory; with PostgreSQL there are none unless it is set.
+    #[config(env = "MEISHI_INDEX_DIR")]
+    #[config(layer_attr(arg(long, value_name = "DIR")))]
+    pub(crate) index_dir: Option<PathBuf>,
 
     /// Calls that each key may make: "100/s" is 100 at once and 100 more, evenly, in each second;
     /// "20/m", "5/h" and "1000/10m" are rates too; or "off". What is too much gets a 429.
@@ -145,6 +159,14 @@ impl Config {
     /// What the running service is told.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
+            index: IndexSettings {
+                memory: self.index_memory,
+                snapshots: self
+                    .index_dir
+                    .clone()
+                    .or_else(|| self.database.is_none().then(|| self.data_dir.join("indexes"))),
+                ..IndexSettings::default()
+            },
             egress: EgressSettings { allow: self.egress_allow.clone() },
             rate_limits: RateLimitSettings {
                 per_key: self.limit_per_key,

@@ -31,6 +31,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let place = config.place()?;
     let app = operator::open_soon(&place, config.settings()).await?;
     let served = serve_store(&config, &place, &app).await;
+    app.directory.close().await;
     app.store.close().await;
     served
 }
@@ -82,6 +83,11 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
     };
     // A task of its own, so that its work is not in the way of connections.
     let webhooks = tokio::spawn(Worker::new(app.clone()).run(stop.clone()));
+    // Another one, so that loads are not in the way of anybody.
+    let indexes = tokio::spawn({
+        let app = app.clone();
+        async move { app.directory.keep(app.clock.now()).await }
+    });
     let serving = async {
         serve::serve(listener, app.clone(), stop).await;
         if let Err(error) = webhooks.await {
@@ -92,6 +98,7 @@ async fn serve_store(config: &Config, place: &Place, app: &App) -> anyhow::Resul
         () = serving => {}
         () = background => {}
     }
+    indexes.abort();
     // One that is left behind is replaced by the next start.
     if let Some(socket) = &socket {
         let _ = std::fs::remove_file(socket);

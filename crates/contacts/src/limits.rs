@@ -154,6 +154,23 @@ pub const CHECK_TIME: Duration = Duration::from_secs(10);
 /// Time that a query waits for the account's index to be loaded or to catch up: 503 `busy`. The work
 /// goes on for whoever asks next.
 pub const INDEX_WAIT: Duration = Duration::from_secs(10);
+/// Events that are applied to an index before those who read it are let in again.
+pub const FOLLOW_EVENTS: usize = 64;
+/// How often memory is counted, and snapshots are looked after.
+pub const INDEX_PERIOD: Duration = Duration::from_secs(10);
+/// Such periods that at least lie between two snapshots of an account.
+pub const SNAPSHOT_PERIODS: u64 = 60;
+/// Events after which a next snapshot is written, at least; of large accounts, a twentieth of their
+/// contacts.
+pub const SNAPSHOT_EVENTS: usize = 10_000;
+/// Events after which one is written when the server stops.
+pub const SNAPSHOT_EVENTS_AT_STOP: i64 = 1000;
+/// Time after which none is begun or gone on with when the server stops.
+pub const SNAPSHOT_STOP_TIME: Duration = Duration::from_secs(10);
+/// Accounts that are asked at the start whether they were used lately.
+pub const WARM_LOOKUPS: usize = 1000;
+/// How long ago that may be.
+pub const WARM_USED_WITHIN: Duration = Duration::from_hours(7 * 24);
 /// Days that a relative date of a filter may lie before or after today, a century: 422 `invalid`.
 pub const RELATIVE_DAYS: i64 = 36_525;
 

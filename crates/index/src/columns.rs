@@ -9,6 +9,7 @@
 mod bits;
 mod column;
 mod hashes;
+mod stored;
 
 use std::mem::size_of;
 

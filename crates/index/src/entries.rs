@@ -1,6 +1,8 @@
 //! What the index keeps of each contact besides its searched text, by slot: a column for each fact,
 //! so that an order by one runs over that alone.
 
+mod stored;
+
 use std::{borrow::Cow, collections::HashMap, mem::size_of};
 
 use meishi_contacts::{
@@ -122,6 +124,11 @@ impl Entries {
                 values.give_back(std::mem::replace(place, NONE));
             }
         }
+        // Nothing of a contact that was erased is left, not even in a snapshot.
+        set(&mut self.ids, at, ContactId(0));
+        set(&mut self.versions, at, Version(0));
+        set(&mut self.last_activity, at, NEVER);
+        set(&mut self.created, at, 0);
         if let Some(bits) = self.live.get_mut(at / 64) {
             *bits &= !(1 << (at % 64));
         }

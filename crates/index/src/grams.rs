@@ -9,6 +9,8 @@
 //! The sets are exact at any time, so that a text that is one gram needs no second look. A change
 //! of a text changes the sets of those grams alone that came or went.
 
+mod stored;
+
 use std::{collections::HashMap, mem::size_of};
 
 use crate::{

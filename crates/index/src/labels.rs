@@ -2,9 +2,11 @@
 //! an account's labels are few and stay, too, where the store keeps them. One that is renamed keeps
 //! it as well; that of a deleted one is given again.
 
-use std::{collections::HashMap, mem::size_of};
+use std::{collections::HashMap, io, mem::size_of};
 
 use meishi_contacts::Label;
+
+use crate::snapshot::{Reader, SnapshotError, Writer};
 
 /// A label, for as long as the account has it.
 pub(crate) type LabelId = u32;
@@ -63,6 +65,37 @@ impl Labels {
         let mut known: Vec<LabelId> = labels.iter().filter_map(|label| self.id(label)).collect();
         known.sort_unstable();
         known
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {
+        let Self { ids, free, text: _ } = self;
+        out.count(ids.len())?;
+        for (label, id) in ids {
+            out.number(*id)?;
+            out.text(label.as_str())?;
+        }
+        out.count(free.len())?;
+        free.iter().try_for_each(|id| out.number(*id))
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let (mut ids, mut text) = (HashMap::new(), 0);
+        for _ in 0..input.count(size_of::<LabelId>())? {
+            let id = input.number()?;
+            let label = Label::from_stored(input.text()?);
+            text += label.as_str().len();
+            if ids.insert(label, id).is_some() {
+                return Err(SnapshotError::Damaged("a label is there twice"));
+            }
+        }
+        let free = (0..input.count(size_of::<LabelId>())?).map(|_| input.number());
+        let free: Vec<LabelId> = free.collect::<Result<_, _>>()?;
+        let mut numbers: Vec<LabelId> = ids.values().chain(&free).copied().collect();
+        numbers.sort_unstable();
+        if numbers.iter().zip(0..).any(|(number, expected)| *number != expected) {
+            return Err(SnapshotError::Damaged("labels have numbers that they cannot have"));
+        }
+        Ok(Self { ids, free, text })
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -13,7 +13,8 @@
 //! sets of slots (`postings.rs`, `block.rs`) that hold a few characters (`grams.rs`) or a word of a name
 //! or a domain (`words.rs`, and `near.rs` for misspelt ones).
 //!
-//! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one.
+//! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one. `snapshot.rs`
+//! is the index as bytes.
 //!
 //! `answer.rs` finds who matches, `select.rs` the order and the slice, by the numbers of
 //! `heads.rs`. To query by one more field: keep it in `entries.rs`, follow its changes in
@@ -32,6 +33,7 @@ mod labels;
 mod near;
 mod postings;
 mod select;
+mod snapshot;
 mod texts;
 mod values;
 mod words;
@@ -46,7 +48,10 @@ use meishi_contacts::{
     Version,
 };
 
-pub use crate::answer::Answer;
+pub use crate::{
+    answer::Answer,
+    snapshot::{SnapshotError, Stamp},
+};
 use crate::{
     columns::Columns,
     entries::{Entries, Row},
@@ -171,6 +176,11 @@ impl Builder {
         self
     }
 
+    /// An estimate of the bytes of heap in use so far; grams and words come at the end.
+    pub fn bytes(&self) -> usize {
+        self.index.bytes() + self.in_order.capacity() * size_of::<(ContactId, Slot)>()
+    }
+
     /// Adds a contact. One with the same id that was added before is replaced.
     pub fn push(&mut self, contact: &Contact) {
         let facts = Facts::of_contact(contact, &mut self.index.labels);
@@ -233,6 +243,9 @@ impl Builder {
 }
 
 impl Index {
+    /// Contacts from which on an account is searched by grams, where there is room for them.
+    pub const GRAMS_FROM: usize = GRAMS_FROM;
+
     /// The index of an account before its first event.
     pub fn new() -> Self {
         Self::default()
@@ -272,7 +285,23 @@ impl Index {
         self.search.is_some()
     }
 
-    /// An estimate of the bytes of heap in use, at little cost.
+    /// Drops the grams, as for an account that has no room for them; what they answered, a look at
+    /// all texts does from now on.
+    pub fn forgo_grams(&mut self) {
+        self.search = None;
+        self.grams_from = usize::MAX;
+    }
+
+    /// Makes grams where an account of this size has them and they were forgone.
+    pub fn regain_grams(&mut self) {
+        if self.grams_from == usize::MAX {
+            self.grams_from = GRAMS_FROM;
+            self.have_search();
+        }
+    }
+
+    /// An estimate of the bytes of heap in use, at the cost of a look at every set: a few
+    /// milliseconds at a million contacts.
     pub fn bytes(&self) -> usize {
         // A node of a B-tree has eleven places, of which about eight are in use.
         let tree = |len: usize, place: usize| len * (place + 2) * 11 / 8;

@@ -6,6 +6,8 @@
 //! densely, a bit for every slot of its span. Roaring bitmaps, which cut the span in fixed pieces,
 //! cost a container of some 50 bytes a piece however few slots lie in it, and most grams are rare.
 
+mod stored;
+
 use std::mem::size_of;
 
 use crate::{

@@ -6,6 +6,8 @@
 //! dead is given up, and what lives in it moves to the end, so that dead text stays below the
 //! amount of living text and a chunk, and no single change moves more than a few chunks.
 
+mod stored;
+
 use std::{
     hint::black_box,
     mem::{size_of, take},

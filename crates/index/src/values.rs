@@ -6,6 +6,8 @@
 //! values; where it runs out, all are ranked anew, which a million values take some ten
 //! milliseconds for and some forty of them in the same place bring about.
 
+mod stored;
+
 use std::{
     collections::{BTreeMap, HashMap},
     mem::{size_of, take},

@@ -8,6 +8,8 @@
 //! The domains of e-mail addresses are kept in the same way, because a text that very many have in
 //! common is a word of their names or a part of their domains.
 
+mod stored;
+
 use std::{
     hash::{BuildHasher, RandomState},
     mem::{size_of, take},

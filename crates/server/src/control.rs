@@ -11,9 +11,11 @@ use std::{
 use meishi_contacts::{
     AccountId, Actor, ChannelType, Credential, InboxId, InboxPatch, KeyId, NewInbox, Role,
     UnixMillis, fields,
-    limits::{CONTROL_BYTES, ROTATION_OVERLAP_SECONDS},
+    limits::{CONTROL_BYTES, FINDINGS_PER_CHECK, ROTATION_OVERLAP_SECONDS},
 };
-use meishi_store::{Account, Change, Context, CreatedAccount, NewAccount, Outcome};
+use meishi_store::{
+    Account, Change, Context, CreatedAccount, Finding, NewAccount, Outcome, examine::Severity,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
@@ -174,8 +176,32 @@ pub async fn execute(app: &App, command: Command) -> Reply {
             change(app, account, |_| Change::RevokeKey { id }).await
         }
         Command::Backup { path } => backup(app, &path).await,
-        Command::Doctor => Ok(json!(app.store.examine(app.clock.now()).await.map_err(refuse)?)),
+        Command::Doctor => {
+            let mut findings = app.store.examine(app.clock.now()).await.map_err(refuse)?;
+            findings.extend(memory_findings(app));
+            Ok(json!(findings))
+        }
     }
+}
+
+/// Whether the indexes of the running server fit into their memory.
+fn memory_findings(app: &App) -> Vec<Finding> {
+    const CHECK: &str = "index_memory";
+    let advice = "give indexes more memory with --index-memory";
+    let (without_grams, refused) = app.directory.short_of_memory();
+    let short = |account: &AccountId, severity, message: &str| Finding {
+        account_id: Some(*account),
+        ..Finding::bad(CHECK, severity, message, advice)
+    };
+    let slow = "there is no memory for grams, so that searches look at all contacts";
+    let slow = without_grams.iter().map(|account| short(account, Severity::Warning, slow));
+    let none = "its contacts do not fit into memory: lists and searches are refused";
+    let none = refused.iter().map(|account| short(account, Severity::Wrong, none));
+    let mut findings: Vec<Finding> = none.chain(slow).take(FINDINGS_PER_CHECK).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "the loaded indexes fit into memory"));
+    }
+    findings
 }
 
 /// Makes an account with a channel and an administrator key, and tells the secret. With

@@ -1,52 +1,50 @@
-//! Which accounts' indexes are loaded, and how they are kept current.
+//! Queries: from the index to the page of contacts.
 //!
 //! An index is loaded when its account is first asked for, and follows the account's events. A
 //! query answers from an index that has applied at least every event committed before the query
 //! came in, whichever server wrote it: the query first asks the store for the account's last event
 //! and fetches those that the index lacks.
+//!
+//! Which indexes are in memory is `shelf.rs`' affair: `load.rs` brings them there and keeps them
+//! current, from snapshots (`files.rs`, `save.rs`) or rows; `memory.rs` says how much there is of
+//! it; `keep.rs` is what goes on beside the queries. `rows.rs` reads the contacts of an answer.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod files;
+mod keep;
+mod load;
+mod memory;
+mod rows;
+mod save;
+mod shelf;
+mod slot;
+#[cfg(test)]
+mod tests;
 
-use futures::StreamExt;
-use meishi_contacts::{
-    AccountId, ContactId, Label, Place, Query, Seq, Slice, TextQuery,
-    limits::{CHECK_TIME, CHECKED_ROWS, INDEX_WAIT, READ_ROWS},
-};
+use std::sync::Arc;
+
+use meishi_contacts::{AccountId, Label, Query, Seq, TextQuery, UnixMillis, limits::INDEX_WAIT};
 use meishi_index::{Answer, Index};
-use meishi_store::{ContactRecord, Include, Store, StoreError};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
+use meishi_store::{Counts, Include, Store, StoreError};
+use tokio::sync::Semaphore;
+
+pub use self::{
+    keep::Warmth,
+    memory::{Memory, NoMemory},
+    rows::Page,
+    shelf::{IndexSettings, Loaded},
+};
+use self::{shelf::Shelf, slot::Reading};
 
 /// From this many contacts on, a query that is not brief runs on a thread of its own, since it may
 /// take milliseconds.
 const LONG_QUERY_CONTACTS: usize = 20_000;
 
-/// Events that are always followed, however few contacts there are.
-const FOLLOWED_EVENTS: usize = 10_000;
-
-/// The loaded indexes.
+/// The query side.
 pub struct Directory {
     store: Arc<dyn Store>,
     /// Lets as many long queries run as there are cores; the others wait, and hold nothing.
     long_queries: Arc<Semaphore>,
-    accounts: Mutex<HashMap<AccountId, Slot>>,
-}
-
-/// One account's index; `None` until it is loaded. The lock also lets queries share one load.
-type Slot = Arc<RwLock<Option<Index>>>;
-
-/// A page of a query's answer.
-#[derive(Debug)]
-pub struct Page {
-    /// The page's contacts, in order. One that was deleted in the meantime is left out.
-    pub contacts: Vec<ContactRecord>,
-    /// How many contacts match in all.
-    pub total: u64,
-    /// What the next page comes after; `None` where there is none. It is the index's and not the
-    /// last contact's, which may be left out.
-    pub next: Option<Place>,
+    shelf: Arc<Shelf>,
 }
 
 /// Why a query has no answer.
@@ -61,25 +59,18 @@ pub enum QueryError {
     /// Looking at the rows took too long.
     #[error("looking at the rows took too long")]
     TooSlow,
-}
-
-/// How much the loaded indexes hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Loaded {
-    /// Accounts with an index.
-    pub accounts: usize,
-    /// Contacts in them.
-    pub contacts: usize,
-    /// Bytes of memory that they take.
-    pub bytes: usize,
+    /// The account's contacts do not fit into memory.
+    #[error("the account's contacts do not fit into the memory for indexes")]
+    NoRoom,
 }
 
 impl Directory {
     /// A directory with nothing loaded.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, settings: IndexSettings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let long_queries = Arc::new(Semaphore::new(cores));
-        Self { store, long_queries, accounts: Mutex::default() }
+        let shelf = Arc::new(Shelf::new(Arc::clone(&store), settings));
+        Self { store, long_queries, shelf }
     }
 
     /// The page of contacts that a query asks for.
@@ -93,41 +84,18 @@ impl Directory {
         self.rows(account, answer, include).await
     }
 
-    /// The contacts of an answer, as they are by now.
-    async fn rows(
-        &self,
-        account: AccountId,
-        answer: Answer,
-        include: Include,
-    ) -> Result<Page, QueryError> {
-        match answer {
-            Answer::Exact { ids, total, next } => {
-                let contacts = self.store.contacts(account, &ids, include).await?;
-                Ok(Page { contacts, total, next })
-            }
-            Answer::Candidates { ids, condition } => {
-                if ids.len() > CHECKED_ROWS {
-                    return Err(QueryError::TooBroad(ids.len()));
-                }
-                let checked = self.checked(account, &ids, &condition, include);
-                let checked = tokio::time::timeout(CHECK_TIME, checked).await;
-                Ok(checked.map_err(|_| QueryError::TooSlow)??)
-            }
-        }
-    }
-
     /// Names near to a text that nothing matches.
     pub async fn did_you_mean(
         &self,
         account: AccountId,
         text: &TextQuery,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<String>, QueryError> {
         let text = text.clone();
         self.ask(account, |_| false, move |index| index.did_you_mean(&text)).await
     }
 
     /// What the current index says of a query.
-    async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, StoreError> {
+    async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, QueryError> {
         let asked = query.clone();
         let is_brief = move |index: &Index| index.is_brief(&asked);
         self.ask(account, is_brief, move |index| index.query(&query)).await
@@ -140,7 +108,7 @@ impl Directory {
         account: AccountId,
         is_brief: impl Fn(&Index) -> bool,
         question: impl FnOnce(&Index) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, QueryError> {
         let index = self.current(account).await?;
         let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || is_brief(index);
         if index.as_ref().is_none_or(is_brief) {
@@ -150,13 +118,26 @@ impl Directory {
         // Never closed, so that waiting cannot fail.
         let turn = Arc::clone(&self.long_queries).acquire_owned().await;
         let index = self.current(account).await?;
-        tokio::task::spawn_blocking(move || {
+        let answer = load::blocking(move || {
             let answer = ask(index.as_ref(), question);
             drop(turn);
             answer
-        })
-        .await
-        .map_err(|error| StoreError::Internal(error.to_string()))
+        });
+        Ok(answer.await?)
+    }
+
+    /// The account's index, with every event applied that was committed before this call.
+    async fn current(&self, account: AccountId) -> Result<Reading, QueryError> {
+        let none = Counts {
+            contacts: 0,
+            resolved_contacts: 0,
+            last_seq: Seq::default(),
+            dropped_seq: Seq::default(),
+        };
+        let counts = self.store.counts(account).await?.unwrap_or(none);
+        // Who waits no longer leaves the work to those who still do.
+        let current = tokio::time::timeout(INDEX_WAIT, self.shelf.current(account, counts));
+        current.await.unwrap_or(Err(StoreError::Busy.into()))
     }
 
     /// How many contacts bear each of some labels.
@@ -164,7 +145,7 @@ impl Directory {
         &self,
         account: AccountId,
         labels: impl IntoIterator<Item = &Label>,
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<Vec<u64>, QueryError> {
         let index = self.current(account).await?;
         let count = |label| index.as_ref().map_or(0, |index: &Index| index.labelled(label) as u64);
         Ok(labels.into_iter().map(count).collect())
@@ -172,295 +153,55 @@ impl Directory {
 
     /// How much is loaded.
     pub fn loaded(&self) -> Loaded {
-        let slots: Vec<Slot> = self.accounts().values().cloned().collect();
-        let mut loaded = Loaded::default();
-        for slot in slots {
-            // One that is being loaded counts when it is.
-            if let Ok(index) = slot.try_read()
-                && let Some(index) = index.as_ref()
-            {
-                loaded.accounts += 1;
-                loaded.contacts += index.len();
-                loaded.bytes += index.bytes();
-            }
-        }
-        loaded
+        self.shelf.loaded()
     }
 
-    fn accounts(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Slot>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How far the warming after a start is.
+    pub fn warmth(&self) -> Warmth {
+        self.shelf.warming.warmth()
     }
 
-    /// The account's index, with every event applied that was committed before this call.
-    async fn current(
-        &self,
-        account: AccountId,
-    ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
-        let counts = self.store.counts(account).await?;
-        let head = counts.map(|counts| counts.last_seq).unwrap_or_default();
-        // Who waits no longer leaves the work to those who still do.
-        let current = tokio::time::timeout(INDEX_WAIT, self.caught_up(account, head));
-        current.await.unwrap_or(Err(StoreError::Busy))
+    /// The accounts that are short of memory: those without grams, and those without an index.
+    pub fn short_of_memory(&self) -> (Vec<AccountId>, Vec<AccountId>) {
+        self.shelf.short_of_memory()
     }
 
-    /// The account's index, with every event up to `head` applied.
-    async fn caught_up(
-        &self,
-        account: AccountId,
-        head: Seq,
-    ) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
-        let slot = Arc::clone(self.accounts().entry(account).or_default());
-        let has_applied = |index: &Option<Index>| index.as_ref().is_some_and(|i| i.seq() >= head);
-
-        let index = Arc::clone(&slot).read_owned().await;
-        if has_applied(&index) {
-            return Ok(index);
-        }
-        drop(index);
-        let index = slot.write_owned().await;
-        if has_applied(&index) {
-            return Ok(index.downgrade());
-        }
-        // A task of its own: a caller that goes away must not undo the work for those who wait.
-        tokio::spawn(catch_up(Arc::clone(&self.store), account, index, head))
-            .await
-            .map_err(|error| StoreError::Internal(error.to_string()))?
+    /// Loads what was used lately, then looks after memory and snapshots until the task is dropped.
+    pub async fn keep(&self, now: UnixMillis) {
+        self.shelf.keep(now).await;
     }
 
-    /// Checks on rows what the index left open.
-    async fn checked(
-        &self,
-        account: AccountId,
-        candidates: &[ContactId],
-        condition: &Query,
-        include: Include,
-    ) -> Result<Page, StoreError> {
-        let Slice { offset, limit } = condition.slice;
-        let (mut total, mut following) = (0, 0);
-        let mut places = Vec::new();
-        for ids in candidates.chunks(READ_ROWS) {
-            let records = self.store.contacts(account, ids, Include::Nothing).await?;
-            for contact in records.iter().map(|record| &record.contact) {
-                if !condition.matches(contact) {
-                    continue;
-                }
-                total += 1;
-                if condition.follows(contact) {
-                    following += 1;
-                    if following > offset && places.len() < limit {
-                        places.push(Place::of(condition, contact));
-                    }
-                }
-            }
-        }
-        let ids: Vec<ContactId> = places.iter().map(|place| place.id).collect();
-        let contacts = self.store.contacts(account, &ids, include).await?;
-        let more = following > offset.saturating_add(limit);
-        Ok(Page { contacts, total, next: places.pop().filter(|_| more) })
+    /// Loads what was used lately, the largest first, as long as there is room.
+    pub async fn warm(&self, now: UnixMillis) -> Result<(), StoreError> {
+        self.shelf.warm(now).await
     }
-}
 
-/// Brings an index to `head` or beyond, by the events that it lacks or by loading it.
-async fn catch_up(
-    store: Arc<dyn Store>,
-    account: AccountId,
-    mut index: OwnedRwLockWriteGuard<Option<Index>>,
-    head: Seq,
-) -> Result<OwnedRwLockReadGuard<Option<Index>>, StoreError> {
-    // Taken out while it is at work: a panic must not leave one that was changed by half.
-    if let Some(mut known) = index.take_if(|known| !is_far_behind(known.seq(), known.len(), head)) {
-        match follow(&*store, account, &mut known, head).await {
-            Ok(true) => *index = Some(known),
-            Ok(false) => {}
-            Err(error) => {
-                *index = Some(known);
-                return Err(error);
-            }
-        }
+    /// Looks after memory and snapshots once; rounds are counted from 1.
+    pub async fn look_after(&self, round: u64) {
+        self.shelf.look_after(round).await;
     }
-    if index.as_ref().is_none_or(|known| known.seq() < head) {
-        *index = None;
-        let mut loaded = load(&*store, account).await?;
-        // The rows may have come from a replica that lags.
-        if !follow(&*store, account, &mut loaded, head).await? {
-            let reason = format!("the events of {account} do not fit its contacts");
-            return Err(StoreError::Internal(reason));
-        }
-        *index = Some(loaded);
-    }
-    Ok(index.downgrade())
-}
 
-/// Whether so many events are to be applied that the contacts are read sooner: an event costs about
-/// as much as eight contacts of a load.
-fn is_far_behind(seq: Seq, contacts: usize, head: Seq) -> bool {
-    let behind = usize::try_from(head.0 - seq.0).unwrap_or_default();
-    behind > FOLLOWED_EVENTS && behind > contacts / 8
-}
+    /// Takes the account's snapshot away because it holds somebody who was erased. There is none
+    /// when it returns, and none comes that was begun before.
+    pub fn forget_snapshot(&self, account: AccountId) {
+        self.shelf.forget(account);
+    }
 
-/// Applies the events up to `head`; `false` when the index does not fit them any more.
-async fn follow(
-    store: &dyn Store,
-    account: AccountId,
-    index: &mut Index,
-    head: Seq,
-) -> Result<bool, StoreError> {
-    while index.seq() < head {
-        let events = store.events(account, index.seq(), READ_ROWS).await?;
-        if events.is_empty() {
-            tracing::error!(%account, seq = %index.seq(), %head, "events are missing");
-            return Ok(false);
-        }
-        for event in &events {
-            if let Err(error) = index.apply(event) {
-                tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
-                return Ok(false);
-            }
-        }
+    /// Drops an account's index, as happens where memory is wanted. Answers whether it did; it does
+    /// not where somebody asks the index just now.
+    pub fn evict(&self, account: AccountId) -> bool {
+        self.shelf.evict(account)
     }
-    Ok(true)
-}
 
-async fn load(store: &dyn Store, account: AccountId) -> Result<Index, StoreError> {
-    let mut snapshot = store.snapshot(account).await?;
-    let mut builder = Index::builder().expecting(snapshot.count);
-    while let Some(slice) = snapshot.contacts.next().await {
-        for contact in &slice? {
-            builder.push(contact);
-        }
-        // A large account takes seconds; others are served in between.
-        tokio::task::yield_now().await;
+    /// Writes snapshots of what changed, for some seconds at most. For a server that stops.
+    pub async fn close(&self) {
+        self.shelf.close().await;
     }
-    let index = builder.finish(snapshot.seq);
-    if index.len() as u64 != snapshot.count {
-        let (found, count) = (index.len(), snapshot.count);
-        let reason = format!("the snapshot of {account} has {found} contacts instead of {count}");
-        return Err(StoreError::Internal(reason));
-    }
-    Ok(index)
 }
 
 fn ask<T>(index: Option<&Index>, question: impl FnOnce(&Index) -> T) -> T {
     match index {
         Some(index) => question(index),
         None => question(&Index::new()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use meishi_contacts::{
-        Actor, ContactPatch, Credential, NewContact, Role, Seed, TextQuery, UnixMillis,
-        order::DEFAULT_ORDER,
-    };
-    use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    /// An account with the contacts 1 to 4, whose names are Anna, Bob, Hanna and Joanna.
-    struct Scene {
-        directory: Directory,
-        account: AccountId,
-        _folder: TempDir,
-    }
-
-    impl Scene {
-        async fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let held = DataDirectory::hold(folder.path()).unwrap();
-            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(held, "test").unwrap());
-            let seed = Seed([1; 32]);
-            let account = NewAccount {
-                name: "Acme".into(),
-                inbox_name: "API".into(),
-                key: Credential::from_seed(&seed).key("key".into(), Role::Agent, None),
-                at: UnixMillis(0),
-                request_id: String::new(),
-                seed,
-                only_first: true,
-            };
-            let account = store.create_account(account).await.unwrap().unwrap().account.id;
-            let scene = Self { directory: Directory::new(store), account, _folder: folder };
-            let changes = ["Anna", "Bob", "Hanna", "Joanna"].map(|name| {
-                let fields = ContactPatch { name: Some(name.into()), ..ContactPatch::default() };
-                Change::CreateContact(Box::new(NewContact { fields, link: None }))
-            });
-            scene.apply(changes.into()).await;
-            scene
-        }
-
-        async fn apply(&self, changes: Vec<Change>) {
-            let cx = Context {
-                account: self.account,
-                actor: Actor::System,
-                at: UnixMillis(0),
-                request_id: String::new(),
-                seed: Seed([1; 32]),
-                precondition: None,
-                idempotency: None,
-            };
-            self.directory.store.apply(cx, changes, true).await.unwrap();
-        }
-    }
-
-    fn query(q: &str, offset: usize, limit: usize) -> Query {
-        Query {
-            text: TextQuery::parse(q),
-            labels: Vec::new(),
-            filter: None,
-            resolved: false,
-            order: DEFAULT_ORDER.to_vec(),
-            after: None,
-            slice: Slice { offset, limit },
-        }
-    }
-
-    fn ids(page: &Page) -> Vec<i64> {
-        page.contacts.iter().map(|record| record.contact.id.0).collect()
-    }
-
-    #[test]
-    fn an_index_is_loaded_anew_where_that_is_sooner() {
-        let is_far = |contacts, head| is_far_behind(Seq(1_000), contacts, Seq(head));
-        assert!(!is_far(0, 11_000) && is_far(0, 11_001));
-        assert!(!is_far(1_000_000, 126_000) && is_far(1_000_000, 126_001));
-    }
-
-    #[tokio::test]
-    async fn candidates_are_checked_on_rows_before_they_are_counted_and_sliced() {
-        let scene = Scene::new().await;
-        let candidates = [4, 3, 99, 2, 1].map(ContactId);
-        let checked = async |condition: &Query| {
-            let include = Include::Nothing;
-            let checked = scene.directory.checked(scene.account, &candidates, condition, include);
-            checked.await.unwrap()
-        };
-        let page = checked(&query("anna", 1, 1)).await;
-        assert_eq!((ids(&page), page.total), (vec![3], 3));
-
-        let rest = Query { after: page.next, ..query("anna", 0, 1) };
-        let page = checked(&rest).await;
-        assert_eq!((ids(&page), page.total, page.next), (vec![1], 3, None));
-        let page = checked(&query("anna", 0, 3)).await;
-        assert_eq!((ids(&page), page.next), (vec![4, 3, 1], None));
-        let page = checked(&query("anna", 0, 0)).await;
-        assert_eq!((ids(&page), page.total, page.next), (vec![], 3, None));
-    }
-
-    #[tokio::test]
-    async fn a_page_whose_contacts_are_gone_meanwhile_still_says_where_the_next_begins() {
-        let scene = Scene::new().await;
-        let answer = scene.directory.answer(scene.account, query("", 0, 2)).await.unwrap();
-        // Those of the page, between the index's answer and the reading of the rows.
-        let gone = [4, 3].map(|id| Change::DeleteContact { id: ContactId(id) });
-        scene.apply(gone.into()).await;
-        let include = Include::Nothing;
-        let page = scene.directory.rows(scene.account, answer, include).await.unwrap();
-        assert_eq!((ids(&page), page.total), (vec![], 4));
-
-        let rest = Query { after: page.next, ..query("", 0, 2) };
-        let page = scene.directory.page(scene.account, rest, include).await.unwrap();
-        assert_eq!((ids(&page), page.total, page.next), (vec![2, 1], 2, None));
     }
 }

@@ -91,6 +91,8 @@ pub enum ApiError {
     },
     /// The account has as many streams as it may.
     TooManyStreams,
+    /// The account's contacts do not fit into the memory for indexes.
+    NoIndexMemory,
     /// The queue is full.
     Busy,
     /// The database cannot be reached.
@@ -134,6 +136,7 @@ impl ApiError {
             Self::LimitExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::TooManyStreams => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams"),
+            Self::NoIndexMemory => (StatusCode::SERVICE_UNAVAILABLE, "no_index_memory"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::CommitInDoubt => (StatusCode::SERVICE_UNAVAILABLE, "commit_in_doubt"),
@@ -196,6 +199,11 @@ impl ApiError {
             }
             Self::TooManyStreams => {
                 format!("The account has {STREAMS_PER_ACCOUNT} streams and waiting calls already")
+            }
+            Self::NoIndexMemory => {
+                "The contacts of this account do not fit into the server's memory \
+                                    for lists and searches; single contacts can be read by id"
+                    .into()
             }
             Self::Busy => "The server is busy; try again shortly".into(),
             Self::Unavailable => "The database is not available; nothing was written".into(),
@@ -299,6 +307,8 @@ impl ApiError {
                 vec![(header::RETRY_AFTER, fixed("1"))]
             }
             Self::TooManyStreams => vec![(header::RETRY_AFTER, fixed("15"))],
+            // It takes an operator.
+            Self::NoIndexMemory => vec![(header::RETRY_AFTER, fixed("300"))],
             // What is left of the request cannot be told from a next one.
             Self::BodyTooLarge { .. } | Self::Timeout => vec![(header::CONNECTION, fixed("close"))],
             _ => Vec::new(),
@@ -412,6 +422,7 @@ impl From<QueryError> for ApiError {
                  {CHECKED_ROWS}); add a condition that leaves fewer"
             )),
             QueryError::TooSlow => Self::Busy,
+            QueryError::NoRoom => Self::NoIndexMemory,
         }
     }
 }

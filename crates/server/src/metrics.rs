@@ -7,7 +7,7 @@ use meishi_contacts::WebhookState;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
-use crate::App;
+use crate::{App, directory::Warmth};
 
 /// How often the gauges that have to be looked up are.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -36,6 +36,19 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     metrics::describe_gauge!("meishi_index_accounts", "Accounts with a loaded index");
     metrics::describe_gauge!("meishi_index_contacts", "Contacts in loaded indexes");
     metrics::describe_gauge!("meishi_index_bytes", "Memory of loaded indexes");
+    metrics::describe_gauge!("meishi_index_limit_bytes", "Memory that indexes may take");
+    metrics::describe_gauge!(
+        "meishi_index_short",
+        "Accounts short of memory: without grams, or refused"
+    );
+    metrics::describe_gauge!("meishi_index_warming", "Accounts to warm after the start, by state");
+    metrics::describe_counter!("meishi_index_loads_total", "Indexes loaded, by source");
+    metrics::describe_histogram!("meishi_index_load_seconds", "Time of such a load");
+    metrics::describe_counter!(
+        "meishi_index_evictions_total",
+        "Indexes dropped for want of memory"
+    );
+    metrics::describe_counter!("meishi_index_snapshots_total", "Snapshots of indexes, by outcome");
     metrics::describe_counter!(
         "meishi_webhook_attempts_total",
         "Requests to webhooks, by what came of them"
@@ -76,6 +89,17 @@ async fn refresh(app: &App) {
     metrics::gauge!("meishi_index_accounts").set(loaded.accounts as f64);
     metrics::gauge!("meishi_index_contacts").set(loaded.contacts as f64);
     metrics::gauge!("meishi_index_bytes").set(loaded.bytes as f64);
+    metrics::gauge!("meishi_index_limit_bytes").set(loaded.limit as f64);
+    metrics::gauge!("meishi_index_short", "how" => "without_grams")
+        .set(loaded.without_grams as f64);
+    metrics::gauge!("meishi_index_short", "how" => "refused").set(loaded.refused as f64);
+    let Warmth { accounts, done, failed, left_out, .. } = app.directory.warmth();
+    let waiting = accounts - (done + failed + left_out).min(accounts);
+    for (state, count) in
+        [("waiting", waiting), ("done", done), ("failed", failed), ("left_out", left_out)]
+    {
+        metrics::gauge!("meishi_index_warming", "state" => state).set(count as f64);
+    }
     let Ok(accounts) = app.store.accounts().await else { return };
     let mut contacts = 0;
     let mut failing = 0_u32;

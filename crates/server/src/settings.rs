@@ -3,7 +3,10 @@
 //! A part of the service that has something to set keeps its own struct, with the defaults, and a
 //! field here; `crates/cli/src/config.rs` fills it.
 
-use crate::{egress::EgressSettings, rate_limit::RateLimitSettings, retention::RetentionSettings};
+use crate::{
+    directory::IndexSettings, egress::EgressSettings, rate_limit::RateLimitSettings,
+    retention::RetentionSettings,
+};
 
 /// All of it.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +15,8 @@ pub struct Settings {
     pub rate_limits: RateLimitSettings,
     /// Outgoing requests.
     pub egress: EgressSettings,
+    /// Memory and snapshots of indexes.
+    pub index: IndexSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
 }

@@ -90,7 +90,7 @@ impl App {
         settings: Settings,
     ) -> Self {
         Self(Arc::new(Parts {
-            directory: Directory::new(Arc::clone(&store)),
+            directory: Directory::new(Arc::clone(&store), settings.index.clone()),
             tail: Tail::new(Arc::clone(&store)),
             streams: Streams::default(),
             rate_limits: RateLimits::new(&settings.rate_limits),
@@ -146,7 +146,12 @@ impl App {
         atomic: bool,
     ) -> Result<Applied, StoreError> {
         let account = cx.account;
+        let erases = changes.iter().any(|change| matches!(change, Change::EraseContact { .. }));
         let applied = self.store.apply(cx, changes, atomic).await;
+        if erases {
+            // Whatever came of it: a snapshot can be made anew.
+            self.directory.forget_snapshot(account);
+        }
         self.changed.notify_one();
         self.tail.nudge(account);
         applied

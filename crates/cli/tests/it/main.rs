@@ -21,6 +21,7 @@ mod crash;
 mod doctor;
 mod failures;
 mod help;
+mod indexes;
 mod limits;
 mod metrics;
 mod operator;

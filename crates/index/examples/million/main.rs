@@ -6,21 +6,22 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a program that measures, for people"
 )]
 
 mod people;
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
 use meishi_contacts::{
-    Actor, Card, Contact, ContactId, Event, EventBody, Field, FieldChange, Filter, Query, Seq,
-    Slice, SortField, SortKey, TextQuery, UnixMillis, Version,
+    AccountId, Actor, Card, Contact, ContactId, Event, EventBody, Field, FieldChange, Filter,
+    Query, Seq, Slice, SortField, SortKey, TextQuery, UnixMillis, Version,
     filter::Reading,
     order::{DEFAULT_ORDER, NEAR_ORDER},
 };
-use meishi_index::{Answer, Index};
+use meishi_index::{Answer, Index, Stamp};
 
 use crate::people::People;
 
@@ -61,6 +62,8 @@ fn main() {
         return;
     }
 
+    snapshot(&index);
+
     println!("{:<44}{:>9}{:>10}{:>10}", "query", "matches", "p50 ms", "p99 ms");
     search(&index, &people, count);
     lists(&index);
@@ -99,6 +102,43 @@ fn report(what: &str, time: Duration, before: f64, index: &Index) {
         anonymous_memory() - before,
         mb(index)
     );
+}
+
+/// Writes the index to a file, and reads that as a start would.
+fn snapshot(index: &Index) {
+    let path = std::env::temp_dir().join(format!("meishi-million-{}", std::process::id()));
+    let stamp = Stamp {
+        program: String::new(),
+        database: String::new(),
+        epoch: 1,
+        account: AccountId(1),
+        seq: index.seq(),
+        event: [0; 32],
+    };
+    let start = Cpu::now();
+    let mut file = File::create(&path).expect("the directory takes a file");
+    index.write(&stamp, &mut file).expect("the file can be written");
+    let writing = start.elapsed();
+    file.sync_all().expect("the file can be synced");
+    drop(file);
+    let mut file = File::open(&path).expect("the file is there");
+    let bytes = file.metadata().map_or(0, |known| known.len());
+    let before = anonymous_memory();
+    let start = Cpu::now();
+    let (_, read) = Index::read(&mut file, bytes).expect("the file is whole");
+    let reading = start.elapsed();
+    println!(
+        "snapshot: {:.0} MB, written in {:.2} s, read in {:.2} s",
+        bytes as f64 / 1e6,
+        writing.as_secs_f64(),
+        reading.as_secs_f64(),
+    );
+    println!(
+        "  memory of what was read {:>3.0} MB, {:.0} estimated",
+        anonymous_memory() - before,
+        mb(&read)
+    );
+    std::fs::remove_file(&path).expect("the file can be removed");
 }
 
 fn search(index: &Index, people: &People, count: i64) {

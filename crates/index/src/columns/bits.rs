@@ -1,6 +1,11 @@
 //! A set of slots as a bit for each: what conditions come to, and what and, or and not are of them.
 
-use crate::Slot;
+use std::io;
+
+use crate::{
+    Slot,
+    snapshot::{Reader, SnapshotError, Writer},
+};
 
 /// A set of slots.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +92,14 @@ impl Bits {
                 Some(from + bit)
             })
         })
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {
+        out.array(&self.0)
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Ok(Self(input.array()?))
     }
 
     /// Bytes of heap.

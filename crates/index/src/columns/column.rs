@@ -6,6 +6,7 @@
 //! (`hashes.rs`), and few rows have to tell.
 
 mod plain;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -153,8 +154,8 @@ impl Column {
             }
             Self::Numbers(numbers) => {
                 numbers.by_slot.capacity() * size_of::<f64>()
-                    + numbers.odd.capacity() * 8 / 7 * (size_of::<(Slot, Datum<'_>)>() + 1)
-                    + numbers.odd.values().flatten().map(Datum::held).sum::<usize>()
+                    + numbers.odd.capacity() * 8 / 7 * (size_of::<(Slot, Option<Odd>)>() + 1)
+                    + numbers.odd.values().flatten().map(Odd::held).sum::<usize>()
             }
             Self::Hashes(hashes) => hashes.bytes(),
             Self::GivenUp => 0,
@@ -245,8 +246,7 @@ impl Coded {
 
     /// The number of a value that one more slot has.
     fn code(&mut self, value: &Value, room: usize) -> Option<Code> {
-        // Of objects nothing is asked but whether they are there.
-        let json = if value.is_object() { "{}".to_owned() } else { value.to_string() };
+        let json = json_of(value);
         if json.len() > VALUE_BYTES {
             return Some(OPEN);
         }
@@ -285,7 +285,7 @@ impl Coded {
             match known {
                 None if *code == ABSENT => {}
                 None => numbers.keep(slot, None).then_some(())?,
-                Some(known) => numbers.put(slot, Some(&known.datum)).then_some(())?,
+                Some(known) => numbers.put(slot, &known.datum, || &known.json).then_some(())?,
             }
         }
         (numbers.odd.len() * 16 <= self.users).then_some(numbers)
@@ -331,6 +331,12 @@ impl Coded {
     }
 }
 
+/// The JSON of a value, as far as it is kept.
+fn json_of(value: &Value) -> String {
+    // Of objects nothing is asked but whether they are there.
+    if value.is_object() { "{}".to_owned() } else { value.to_string() }
+}
+
 /// A bit for each value that passes; at most sixty-four.
 pub(super) fn bits_of<T>(values: &[T], passes: impl Fn(&T) -> bool) -> u64 {
     values.iter().rev().fold(0, |bits, value| bits << 1 | u64::from(passes(value)))
@@ -342,7 +348,19 @@ pub(crate) struct Numbers {
     /// NaN where there is no value, or an odd one.
     by_slot: Vec<f64>,
     /// Values that are no numbers of that kind; `None` for one that is not kept.
-    odd: HashMap<Slot, Option<Datum<'static>>>,
+    odd: HashMap<Slot, Option<Odd>>,
+}
+
+#[derive(Debug)]
+struct Odd {
+    json: Box<str>,
+    datum: Datum<'static>,
+}
+
+impl Odd {
+    fn held(&self) -> usize {
+        self.json.len() + self.datum.held()
+    }
 }
 
 impl Numbers {
@@ -355,7 +373,7 @@ impl Numbers {
             None | Some(Value::Null) => true,
             Some(Value::String(text)) if text.len() > VALUE_BYTES => self.keep(slot, None),
             Some(Value::Array(_)) => self.keep(slot, None),
-            value => self.put(slot, Some(&Datum::of(value))),
+            Some(value) => self.put(slot, &Datum::of(Some(value)), || json_of(value)),
         }
     }
 
@@ -368,12 +386,20 @@ impl Numbers {
     }
 
     /// Keeps a value; `false` where too many are odd.
-    fn put(&mut self, slot: Slot, datum: Option<&Datum<'static>>) -> bool {
-        let exact = datum.and_then(Datum::as_number).filter(|number| {
+    fn put<J: AsRef<str>>(
+        &mut self,
+        slot: Slot,
+        datum: &Datum<'static>,
+        json: impl FnOnce() -> J,
+    ) -> bool {
+        let exact = datum.as_number().filter(|number| {
             // Above it, floats leave integers out.
             number.as_f64().abs() <= 9_007_199_254_740_992.0
         });
-        let Some(number) = exact else { return self.keep(slot, datum.cloned()) };
+        let Some(number) = exact else {
+            let odd = Odd { json: json().as_ref().into(), datum: datum.clone() };
+            return self.keep(slot, Some(odd));
+        };
         self.put_exact(slot, number.as_f64());
         true
     }
@@ -388,8 +414,8 @@ impl Numbers {
         }
     }
 
-    fn keep(&mut self, slot: Slot, datum: Option<Datum<'static>>) -> bool {
-        self.odd.insert(slot, datum);
+    fn keep(&mut self, slot: Slot, odd: Option<Odd>) -> bool {
+        self.odd.insert(slot, odd);
         self.odd.len() <= ODD
     }
 
@@ -409,10 +435,10 @@ impl Numbers {
             (bits_of(numbers, is_met) | beyond) & universe
         });
         let mut open = Bits::default();
-        for (slot, datum) in &self.odd {
-            let is_met = datum.as_ref().is_some_and(|datum| condition.is_met_by(datum));
+        for (slot, odd) in &self.odd {
+            let is_met = odd.as_ref().is_some_and(|odd| condition.is_met_by(&odd.datum));
             must.set(*slot, is_met);
-            open.set(*slot, datum.is_none());
+            open.set(*slot, odd.is_none());
         }
         let mut may = must.clone();
         may.unite(&open);

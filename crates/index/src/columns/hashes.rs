@@ -2,7 +2,10 @@
 //! folded text. Who has another hash than what is asked for has another text; of whoever has the
 //! same, only the row can tell, and those are few.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    io,
+};
 
 use meishi_contacts::{
     filter::{Condition, Datum, Operator},
@@ -14,7 +17,10 @@ use super::{
     bits::Bits,
     column::{Outcome, bits_of},
 };
-use crate::Slot;
+use crate::{
+    Slot,
+    snapshot::{Reader, SnapshotError, Writer},
+};
 
 /// There is no value.
 const ABSENT: u32 = 0;
@@ -97,10 +103,24 @@ impl Hashes {
         self.0.shrink_to_fit();
     }
 
+    pub(super) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {
+        out.array(&self.0)
+    }
+
+    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Ok(Self(input.array()?))
+    }
+
     /// Bytes of heap.
     pub(super) fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<u32>()
     }
+}
+
+/// A hash by which a snapshot with hashes of another kind is told: those of the standard library are
+/// the same in every run, but need not be in every release.
+pub(super) fn probe() -> u32 {
+    hash("meishi")
 }
 
 /// The hash of a folded text, the same in every run.

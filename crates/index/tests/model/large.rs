@@ -138,6 +138,30 @@ fn new_values_are_sorted_among_those_that_are_there() {
     }
 }
 
+/// A server may have tens of thousands of accounts with a handful of contacts.
+#[test]
+fn a_small_account_takes_little() {
+    let mut account = Account::default();
+    let empty = account.loaded();
+    for number in 0..5 {
+        let mut patch = named(&format!("Ana Hernández {number}"));
+        patch.email = Patch::Set(Email::from_stored(format!("Ana{number}@example.com")));
+        let attributes = json!({ "company_name": "Acme", "city": format!("City {number}") });
+        patch.additional_attributes =
+            AttributesPatch::Merge(attributes.as_object().unwrap().clone());
+        account.create(&patch);
+    }
+    let few = account.loaded();
+    let mut grown = Index::new();
+    for event in &account.events {
+        grown.apply(event).unwrap();
+    }
+    let bytes = |index: &Index| size_of::<Index>() + index.bytes();
+    assert!(bytes(&empty) < 2 * 1024, "{}", bytes(&empty));
+    assert!(bytes(&few) < 8 * 1024, "{}", bytes(&few));
+    assert!(bytes(&grown) < 10 * 1024, "{}", bytes(&grown));
+}
+
 #[test]
 fn names_are_proposed_the_nearest_first() {
     let mut account = Account::default();

@@ -6,6 +6,7 @@ mod cases;
 mod filters;
 mod large;
 mod pages;
+mod snapshots;
 mod steps;
 
 use meishi_index::Index;
@@ -13,6 +14,7 @@ use proptest::prelude::*;
 
 use crate::{
     account::{Account, check},
+    snapshots::restored,
     steps::{Step, asked, patch, step},
 };
 
@@ -50,7 +52,10 @@ proptest! {
                 }
             }
             queries = asked.iter().map(|asked| account.query(asked)).collect();
-            for index in &indexes {
+            for index in &mut indexes {
+                check(index, &account, &queries);
+                // It goes on as what comes out of its snapshot.
+                *index = restored(index);
                 check(index, &account, &queries);
             }
             for index in [account.loaded(), account.with_grams(0)] {

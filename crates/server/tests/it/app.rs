@@ -147,6 +147,24 @@ impl TestApp {
         App::new(store, clock, Arc::new(rng), self.app.settings.clone())
     }
 
+    /// The service as a restart has it: on the same store, with nothing in memory.
+    pub(crate) fn restarted(&self) -> App {
+        self.restarted_with(self.app.settings.clone())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn restarted_with(&self, settings: Settings) -> App {
+        let number = u64::from_be_bytes(self.app.rng.seed().0[..8].try_into().unwrap());
+        let rng = TestRng(AtomicU64::new((number + 2) << 32));
+        let store = Arc::clone(&self.app.store);
+        App::new(store, Arc::clone(&self.clock) as _, Arc::new(rng), settings)
+    }
+
+    /// The first account, as another server of the same database serves it.
+    pub(crate) fn on(&self, app: App) -> Tenant {
+        Tenant { service: router::service(app.clone()), app, ..self.first.clone() }
+    }
+
     /// Does to the database what a restore under the running service would.
     pub(crate) async fn raise_epoch(&self) {
         let raise = "UPDATE databases SET epoch = epoch + 1";

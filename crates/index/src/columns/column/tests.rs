@@ -7,6 +7,7 @@ use meishi_contacts::{
 use serde_json::json;
 
 use super::*;
+use crate::snapshot::{Reader, Writer};
 
 fn condition(operator: &str, values: &Value) -> Condition {
     let json = json!({ "attribute_key": "x", "filter_operator": operator, "values": values });
@@ -30,8 +31,29 @@ fn conditions() -> Vec<Condition> {
     conditions
 }
 
-/// Holds a column to what each slot has.
+/// The column that comes out of its snapshot.
+fn restored(column: &Column) -> Column {
+    let mut bytes = Vec::new();
+    let mut out = Writer::begin(&mut bytes, b"").unwrap();
+    column.write(&mut out).unwrap();
+    out.finish().unwrap();
+    let mut bytes = bytes.as_slice();
+    let length = bytes.len() as u64;
+    let mut input = Reader::begin(&mut bytes, length, b"").unwrap();
+    let restored = Column::read(&mut input).unwrap();
+    input.finish().unwrap();
+    restored
+}
+
+/// Holds a column, and what comes out of its snapshot, to what each slot has.
 fn check(column: &Column, values: &[Option<Value>]) {
+    check_one(column, values);
+    let restored = restored(column);
+    check_one(&restored, values);
+    assert_eq!((restored.values(), restored.is_empty()), (column.values(), column.is_empty()));
+}
+
+fn check_one(column: &Column, values: &[Option<Value>]) {
     let mut universe = Bits::default();
     // Some that no value was ever given to, and some that are not asked for.
     let slots = || (0..values.len() + 200).filter(|slot| slot % 5 != 3);

@@ -1,0 +1,198 @@
+//! The files of snapshots: `ACCOUNT.snapshot` in a folder of their own, for its owner only, since
+//! they hold personal data.
+//!
+//! A file is written under another name, synced and renamed, so that what has the name is whole;
+//! whatever cannot be read, or is of another database, goes. These calls block.
+
+use std::{
+    collections::HashMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use meishi_contacts::AccountId;
+use meishi_index::{Index, SnapshotError, Stamp};
+
+const ENDING: &str = "snapshot";
+const UNFINISHED: &str = "unfinished";
+
+pub(super) struct Files {
+    folder: PathBuf,
+    /// How often an account's file was taken away: a snapshot that was begun before is none any more.
+    removals: Mutex<HashMap<AccountId, u64>>,
+    /// Files that were begun: each has a name of its own until it is finished.
+    begun: AtomicU64,
+}
+
+/// A file that is written and has yet to get its name.
+pub(super) struct Unfinished<'a> {
+    files: &'a Files,
+    file: File,
+    path: PathBuf,
+    account: AccountId,
+    begun: Begun,
+}
+
+/// How often the account's file had been taken away when a snapshot was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Begun(u64);
+
+impl Files {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, removals: Mutex::default(), begun: AtomicU64::new(0) }
+    }
+
+    fn path(&self, account: AccountId) -> PathBuf {
+        self.folder.join(format!("{account}.{ENDING}"))
+    }
+
+    fn removals(&self) -> MutexGuard<'_, HashMap<AccountId, u64>> {
+        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which snapshots there are, and their bytes, after taking away what is none of this database.
+    pub(super) fn scan(&self, is_ours: impl Fn(&Stamp) -> bool) -> Vec<(Stamp, u64)> {
+        let mut found = Vec::new();
+        let Ok(folder) = fs::read_dir(&self.folder) else { return found };
+        for path in folder.flatten().map(|entry| entry.path()) {
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            if ending != Some(ENDING) && ending != Some(UNFINISHED) {
+                continue;
+            }
+            let stamped = File::open(&path).map_err(SnapshotError::from).and_then(|mut file| {
+                let bytes = file.metadata()?.len();
+                Ok((Stamp::read(&mut file, bytes)?, bytes))
+            });
+            match stamped {
+                Ok((stamp, bytes)) if is_ours(&stamp) && path == self.path(stamp.account) => {
+                    found.push((stamp, bytes));
+                }
+                // What another process writes at the moment is gone then, too; it finds out.
+                _ => remove(&path),
+            }
+        }
+        found
+    }
+
+    /// Reads the stamp of an account's snapshot, and the bytes of the file.
+    pub(super) fn stamp(&self, account: AccountId) -> Result<Option<(Stamp, u64)>, SnapshotError> {
+        let Some((mut file, bytes)) = self.open(account)? else { return Ok(None) };
+        Ok(Some((Stamp::read(&mut file, bytes)?, bytes)))
+    }
+
+    /// Reads an account's snapshot.
+    pub(super) fn read(&self, account: AccountId) -> Result<Option<(Stamp, Index)>, SnapshotError> {
+        let Some((mut file, bytes)) = self.open(account)? else { return Ok(None) };
+        Index::read(&mut file, bytes).map(Some)
+    }
+
+    fn open(&self, account: AccountId) -> io::Result<Option<(File, u64)>> {
+        match File::open(self.path(account)) {
+            Ok(file) => {
+                let bytes = file.metadata()?.len();
+                Ok(Some((file, bytes)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins a snapshot. Whoever is erased from now on keeps it from getting its name; who was
+    /// erased before must not be in what is written.
+    pub(super) fn begin(&self, account: AccountId) -> Begun {
+        Begun(self.removals().get(&account).copied().unwrap_or_default())
+    }
+
+    /// Writes a snapshot that has no name yet. `None` where `gives_way` said so in between.
+    pub(super) fn write(
+        &self,
+        begun: Begun,
+        stamp: &Stamp,
+        index: &Index,
+        gives_way: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Unfinished<'_>>> {
+        let account = stamp.account;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        let name = format!("{account}.{}-{number}.{UNFINISHED}", std::process::id());
+        let path = self.folder.join(name);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        let unfinished = Unfinished { files: self, file, path, account, begun };
+        let mut out = Yielding { file: &unfinished.file, gives_way, gave_way: false };
+        match index.write(stamp, &mut out) {
+            Ok(()) => Ok(Some(unfinished)),
+            Err(_) if out.gave_way => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes an account's snapshot away, and those that are being written. `removed` is called
+    /// before there can be another.
+    pub(super) fn remove(&self, account: AccountId, removed: impl FnOnce()) {
+        let mut removals = self.removals();
+        *removals.entry(account).or_default() += 1;
+        remove(&self.path(account));
+        removed();
+    }
+}
+
+impl Unfinished<'_> {
+    /// Brings the file to the disk and gives it its name; `false` where it must not have it any more.
+    /// `named` is called before it can be taken away.
+    pub(super) fn finish(self, named: impl FnOnce()) -> io::Result<bool> {
+        self.file.sync_all()?;
+        let removals = self.files.removals();
+        if removals.get(&self.account).copied().unwrap_or_default() != self.begun.0 {
+            return Ok(false);
+        }
+        fs::rename(&self.path, self.files.path(self.account))?;
+        named();
+        drop(removals);
+        File::open(&self.files.folder)?.sync_all()?;
+        Ok(true)
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // It is there still unless it got its name.
+        remove(&self.path);
+    }
+}
+
+/// A file that is written as long as nobody wants the index.
+struct Yielding<'a> {
+    file: &'a File,
+    gives_way: &'a dyn Fn() -> bool,
+    gave_way: bool,
+}
+
+impl Write for Yielding<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.gives_way)() {
+            self.gave_way = true;
+            return Err(io::Error::other("somebody wants the index"));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "a snapshot could not be removed");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,220 @@
+//! Which accounts' indexes are in memory, and that all of them together fit into it.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use meishi_contacts::{AccountId, Seq};
+use meishi_index::Index;
+use meishi_store::{Counts, Store, StoreError};
+
+use super::{
+    QueryError,
+    files::Files,
+    keep::Warming,
+    memory::{Budget, Memory},
+    slot::{Reading, Slot},
+};
+
+/// What an operator can set of indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSettings {
+    /// What all indexes may take.
+    pub memory: Memory,
+    /// Where snapshots are kept; nowhere when not set.
+    pub snapshots: Option<PathBuf>,
+    /// From how many contacts on an account has a snapshot. The rows of fewer are read as fast.
+    pub snapshot_contacts: usize,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self { memory: Memory::DEFAULT, snapshots: None, snapshot_contacts: 10_000 }
+    }
+}
+
+/// The loaded indexes.
+pub(super) struct Shelf {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) files: Option<Files>,
+    pub(super) settings: IndexSettings,
+    pub(super) budget: Budget,
+    pub(super) warming: Warming,
+    slots: Mutex<HashMap<AccountId, Arc<Slot>>>,
+    /// Counts loads.
+    pub(super) loads: AtomicU64,
+    /// Counts who asks, so that it is known who was asked for last.
+    ticks: AtomicU64,
+}
+
+/// How much the loaded indexes hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Accounts with an index.
+    pub accounts: usize,
+    /// Contacts in them.
+    pub contacts: usize,
+    /// Bytes of memory that they take, and will take when they are loaded.
+    pub bytes: usize,
+    /// What they may take.
+    pub limit: usize,
+    /// How many indexes were loaded since the start, those included that were dropped.
+    pub loads: u64,
+    /// Accounts that have no grams because there is no room for them.
+    pub without_grams: usize,
+    /// Accounts that do not fit into memory.
+    pub refused: usize,
+}
+
+impl Shelf {
+    pub(super) fn new(store: Arc<dyn Store>, settings: IndexSettings) -> Self {
+        Self {
+            store,
+            files: settings.snapshots.clone().map(Files::new),
+            budget: Budget::new(settings.memory),
+            settings,
+            warming: Warming::default(),
+            slots: Mutex::default(),
+            loads: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn slot(&self, account: AccountId) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(account).or_default())
+    }
+
+    /// Every account that was asked for, or has a snapshot.
+    pub(super) fn all(&self) -> Vec<(AccountId, Arc<Slot>)> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|(account, slot)| (*account, Arc::clone(slot))).collect()
+    }
+
+    /// The account's index, with every event applied up to the last one of `counts`.
+    pub(super) async fn current(
+        self: &Arc<Self>,
+        account: AccountId,
+        counts: Counts,
+    ) -> Result<Reading, QueryError> {
+        let slot = self.slot(account);
+        slot.touch(self.ticks.fetch_add(1, SeqCst) + 1);
+        loop {
+            if slot.refuses(counts.contacts.unsigned_abs()) {
+                return Err(QueryError::NoRoom);
+            }
+            if let Some(index) = applied(&slot, counts.last_seq).await {
+                return Ok(index);
+            }
+            let turn = slot.turn().await;
+            // Whoever had the turn before may have done it.
+            if let Some(index) = applied(&slot, counts.last_seq).await {
+                return Ok(index);
+            }
+            if slot.refuses(counts.contacts.unsigned_abs()) {
+                return Err(QueryError::NoRoom);
+            }
+            // A task of its own: a caller that goes away must not undo the work for those who wait.
+            let (this, place) = (Arc::clone(self), Arc::clone(&slot));
+            let work = tokio::spawn(async move {
+                let done = this.catch_up(account, &place, counts).await;
+                drop(turn);
+                done
+            });
+            work.await.map_err(|error| StoreError::Internal(error.to_string()))??;
+        }
+    }
+
+    /// Counts a load of so many bytes, and drops the indexes that were not asked for longest until
+    /// there is room. Where others are being loaded, it waits for them; where nothing can be
+    /// dropped, it goes on without room.
+    pub(super) async fn make_room(self: &Arc<Self>, slot: &Slot, bytes: usize) {
+        let bytes = bytes.min(self.budget.limit);
+        while !self.budget.try_begin(bytes) {
+            if !self.drop_one(Some(slot)).await && !self.budget.wait().await {
+                self.budget.begin_all_the_same(bytes);
+                break;
+            }
+        }
+        slot.reserve(bytes);
+    }
+
+    /// Drops indexes as long as they take too much. The one that was asked for last stays.
+    pub(super) async fn shrink(self: &Arc<Self>) {
+        while self.budget.is_exceeded() {
+            let last = self.all().into_iter().max_by_key(|(_, slot)| slot.used());
+            if !self.drop_one(last.as_ref().map(|(_, slot)| &**slot)).await {
+                break;
+            }
+        }
+    }
+
+    /// Drops the index that was not asked for longest, of those that nobody is at.
+    async fn drop_one(self: &Arc<Self>, but: Option<&Slot>) -> bool {
+        let mut slots = self.all();
+        slots.retain(|(_, slot)| slot.bytes() > 0 && !but.is_some_and(|but| is_same(but, slot)));
+        slots.sort_by_key(|(_, slot)| slot.used());
+        for (account, slot) in slots {
+            if self.is_worth_saving(&slot).await {
+                self.save(account, &slot, || false).await;
+            }
+            if slot.try_drop(&self.budget) {
+                metrics::counter!("meishi_index_evictions_total").increment(1);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Drops the account's index now, as if memory were wanted. Answers whether there was one.
+    pub(super) fn evict(&self, account: AccountId) -> bool {
+        self.slot(account).try_drop(&self.budget)
+    }
+
+    /// Accounts without grams, and without an index, for want of memory.
+    pub(super) fn short_of_memory(&self) -> (Vec<AccountId>, Vec<AccountId>) {
+        let mut slots = self.all();
+        slots.sort_by_key(|(account, _)| *account);
+        let those = |test: fn(&Slot) -> bool| {
+            slots.iter().filter(|(_, slot)| test(slot)).map(|(account, _)| *account).collect()
+        };
+        (those(Slot::is_forgone), those(Slot::is_refused))
+    }
+
+    pub(super) fn loaded(&self) -> Loaded {
+        let mut loaded = Loaded {
+            bytes: self.budget.used(),
+            limit: self.budget.limit,
+            loads: self.loads.load(SeqCst),
+            ..Loaded::default()
+        };
+        for (_, slot) in self.all() {
+            // What is being changed just now is there, too.
+            let is_there = slot.try_read().is_none_or(|index| index.is_some());
+            if is_there && slot.contacts() + slot.bytes() > 0 {
+                loaded.accounts += 1;
+                loaded.contacts += slot
+                    .try_read()
+                    .map_or(slot.contacts(), |index| index.as_ref().map_or(0, Index::len));
+            }
+            loaded.without_grams += usize::from(slot.is_forgone());
+            loaded.refused += usize::from(slot.is_refused());
+        }
+        loaded
+    }
+}
+
+fn is_same(one: &Slot, other: &Arc<Slot>) -> bool {
+    std::ptr::eq(one, Arc::as_ptr(other))
+}
+
+/// The index, if it has applied the event.
+async fn applied(slot: &Slot, head: Seq) -> Option<Reading> {
+    let index = slot.read().await;
+    index.as_ref().is_some_and(|index| index.seq() >= head).then_some(index)
+}
