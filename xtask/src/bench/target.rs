@@ -73,7 +73,16 @@ impl Meishi {
         let mut kept = if path.exists() {
             let (authorization, contacts, last) = serde_json::from_slice(&fs::read(&path)?)?;
             let program = program.to_owned();
-            Self { program, place, authorization, scratch, server: None, contacts, last, note: None }
+            Self {
+                program,
+                place,
+                authorization,
+                scratch,
+                server: None,
+                contacts,
+                last,
+                note: None,
+            }
         } else {
             fs::create_dir_all(directory)?;
             Self::new(program, place, scratch)?
