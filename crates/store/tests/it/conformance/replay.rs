@@ -258,11 +258,12 @@ async fn account_is_as_its_events_tell(store: &dyn Store, account: AccountId) {
 
     let labels = store.labels(account).await.unwrap();
     assert!(labels.is_sorted_by(|a, b| a.title < b.title));
-    for label in &labels {
+    // Of very many about a hundred, since each is a call.
+    for label in labels.iter().step_by(labels.len() / 100 + 1) {
         assert_eq!(store.label(account, label.id).await.unwrap().as_ref(), Some(label));
-        assert_eq!(replay.labels.get(&label.id), Some(label));
     }
-    assert_eq!(labels.len(), replay.labels.len());
+    let by_id: BTreeMap<_, _> = labels.into_iter().map(|label| (label.id, label)).collect();
+    assert_eq!(by_id, replay.labels);
     let definitions = store.attributes(account).await.unwrap();
     assert!(definitions.is_sorted_by(|a, b| a.key < b.key));
     for definition in &definitions {
