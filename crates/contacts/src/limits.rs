@@ -200,9 +200,10 @@ pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of all header names and values: 431 `headers_too_large`.
 pub const HEADER_BYTES: usize = 32 * 1024;
 /// Headers: 431 `headers_too_large`.
-pub const HEADERS: usize = 100;
-/// Headers that the HTTP parser reads, above the limit for the same reason as the next one.
-pub const PARSED_HEADERS: usize = 512;
+pub const HEADERS: usize = 80;
+/// Headers that the HTTP parser reads, above the limit for the same reason as the next one. It keeps
+/// no more than 100 on its stack, and each request would pay for more.
+pub const PARSED_HEADERS: usize = 100;
 /// Bytes that the HTTP parser buffers for request line and headers, above both limits, so that a
 /// request somewhat beyond them still gets an answer with a body.
 pub const HEAD_BUFFER_BYTES: usize = 128 * 1024;
