@@ -77,7 +77,6 @@ impl Sqlite {
         if source.call(|connection| is_unfinished(connection)).await? {
             return Err(CopyError::UnfinishedSource(name));
         }
-        source.call(|connection| connection.execute_batch("PRAGMA mmap_size = 1073741824")).await?;
         Ok(source)
     }
 

@@ -16,7 +16,7 @@ macro_rules! select_contact {
         row::contact_columns!(
             "SELECT ",
             concat!(
-                ", (SELECT json_group_array(label.title ORDER BY label.title)
+                ", (SELECT json_group_array(label.title)
                     FROM contact_labels AS held
                     JOIN labels AS label
                       ON label.account_id = held.account_id AND label.id = held.label_id
@@ -33,8 +33,7 @@ statements! {
     CONTACT = select_contact!("NULL");
     CONTACT_AND_LINKS = select_contact!(
         "(SELECT json_group_array(
-            json_array(link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at)
-            ORDER BY link.inbox_id, link.source_id)
+            json_array(link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at))
           FROM contact_inboxes AS link
           JOIN inboxes AS inbox
             ON inbox.account_id = link.account_id AND inbox.id = link.inbox_id
@@ -67,11 +66,16 @@ pub(super) fn stored(
     connection
         .prepare_cached(statement)?
         .query_row(params![account.0, id.0], |row| {
-            let titles: Vec<String> = list(row, 16)?;
+            // Sorted here: SQLite would set up a table for it, also where there is none.
+            let mut titles: Vec<String> = list(row, 16)?;
+            titles.sort_unstable();
             let labels = titles.into_iter().map(Label::from_stored).collect();
             let contact = Contact { labels, ..row::contact(row)? };
-            let contact_inboxes =
-                list(row, 17)?.into_iter().map(link).collect::<rusqlite::Result<_>>()?;
+            let links = list(row, 17)?.into_iter().map(link);
+            let mut contact_inboxes = links.collect::<rusqlite::Result<Vec<ContactInbox>>>()?;
+            contact_inboxes.sort_unstable_by(|a, b| {
+                (a.inbox.id, &a.source_id).cmp(&(b.inbox.id, &b.source_id))
+            });
             Ok((ContactRecord { contact, contact_inboxes }, Seq(row.get(15)?)))
         })
         .optional()

@@ -124,11 +124,17 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(
         "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
-         PRAGMA mmap_size = 1073741824; PRAGMA busy_timeout = 5000;",
+         PRAGMA busy_timeout = 5000;",
     )?;
+    map(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Reads pages where the system has them in memory, without a copy, however large the file is.
+pub(crate) fn map(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "mmap_size", 1_i64 << 40)
 }
 
 /// The checkpointer's connection.
@@ -165,6 +171,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA busy_timeout = 5000;
          PRAGMA wal_autocheckpoint = 0;",
     )?;
+    map(connection)?;
     // Plans that do not depend on bound values: without it, statements are planned anew with each.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(128);
