@@ -5,7 +5,8 @@
 //! (`recent_identities`) and kept in memory besides, sorted. Once there are many, they are folded:
 //! written to the sorted table in its order, a part with each commit that brings new ones, so that
 //! a page takes several at once and no commit takes long. Then they leave the appended table, part
-//! by part too, and at last memory.
+//! by part too, and at last memory. What neither memory nor the sorted table holds is mostly known
+//! without a look at the table (`known.rs`).
 //!
 //! The two tables together are the truth (the view `addresses`): what memory holds is read from the
 //! appended one when the store is opened, and a part that is folded twice changes nothing. A clean
@@ -21,7 +22,7 @@ use std::{
 use meishi_contacts::{AccountId, ContactId, Identity, IdentityKind};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::row;
+use super::{known::Known, row};
 
 /// So many addresses are gathered before they are folded: some 30 MB, of which a page of the sorted
 /// table takes five at once where it holds a million contacts.
@@ -138,6 +139,7 @@ enum Fold {
 #[derive(Debug)]
 pub(super) struct Identities {
     recent: Recent,
+    known: Known,
     /// What the open transaction changed: who holds an address, or that it is not gathered.
     changed: BTreeMap<Key, Option<Held>>,
     /// What `changed` said before each change.
@@ -170,6 +172,7 @@ impl Identities {
         let gathered = Gathered { recent, folding: BTreeMap::new() };
         Ok(Self {
             recent: Recent(Arc::new(RwLock::new(gathered))),
+            known: Known::new(connection),
             changed: BTreeMap::new(),
             undo: Vec::new(),
             position,
@@ -187,16 +190,29 @@ impl Identities {
 
     /// Who holds an address, as the open transaction left it.
     pub(super) fn owner(
-        &self,
+        &mut self,
         connection: &Connection,
         account: AccountId,
         identity: &Identity,
     ) -> rusqlite::Result<Option<ContactId>> {
         let key = (account, identity.clone());
-        match self.held(&key) {
-            Some(held) => Ok(Some(held.contact)),
-            None => sorted_owner(connection, account, identity),
+        if let Some(held) = self.held(&key) {
+            return Ok(Some(held.contact));
         }
+        if !self.known.may_hold(account, identity) {
+            return Ok(None);
+        }
+        let owner = sorted_owner(connection, account, identity)?;
+        if owner.is_none() {
+            self.known.missed();
+        }
+        Ok(owner)
+    }
+
+    /// Folds everything and ends what goes on beside the writer.
+    pub(super) fn close(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.known.close();
+        fold_all(connection)
     }
 
     /// Gives an address that nobody holds to a contact.
@@ -316,7 +332,10 @@ impl Identities {
         for (key, held) in std::mem::take(&mut self.changed) {
             gathered.folding.remove(&key);
             match held {
-                Some(held) => gathered.recent.insert(key, held),
+                Some(held) => {
+                    self.known.add(key.0, &key.1);
+                    gathered.recent.insert(key, held)
+                }
                 None => gathered.recent.remove(&key),
             };
         }
@@ -389,7 +408,8 @@ mod tests {
     }
 
     fn open(connection: &Connection) -> Identities {
-        Identities { gather: 20, ..Identities::open(connection).unwrap() }
+        let known = Known::eager(connection);
+        Identities { gather: 20, known, ..Identities::open(connection).unwrap() }
     }
 
     fn rows(connection: &Connection) -> BTreeMap<Key, ContactId> {
@@ -480,6 +500,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_new_address_is_not_looked_for_once_all_are_read_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+        let mut identities = open(&connection);
+        let address = |n: i64| Identity { kind: IdentityKind::Email, value: n.to_string() };
+        let add = |identities: &mut Identities, numbers: std::ops::Range<i64>| {
+            connection.execute_batch("BEGIN").unwrap();
+            for n in numbers {
+                identities.insert(&connection, AccountId(1), &address(n), ContactId(n)).unwrap();
+            }
+            connection.execute_batch("COMMIT").unwrap();
+            identities.commit();
+        };
+        // In the sorted table, in the appended one, and new after all were read.
+        add(&mut identities, 0..100);
+        fold_all(&connection).unwrap();
+        identities = open(&connection);
+        add(&mut identities, 100..110);
+        assert!(identities.known.may_hold(AccountId(1), &address(999)), "nothing is known yet");
+        identities.owner(&connection, AccountId(1), &address(999)).unwrap();
+        identities.known.wait();
+        add(&mut identities, 110..120);
+        for n in 0..120 {
+            assert!(identities.known.may_hold(AccountId(1), &address(n)), "{n}");
+        }
+        let held = |n: &i64| identities.known.may_hold(AccountId(2), &address(*n));
+        assert!((0..120).filter(held).count() < 20, "another account's are told apart");
     }
 
     #[test]

@@ -32,7 +32,7 @@ statements! {
 /// Loads what is needed, as far as it is there.
 pub(super) fn rows(
     connection: &Connection,
-    identities: &Identities,
+    identities: &mut Identities,
     account: AccountId,
     needs: &Needs,
     ledger: &mut Ledger,

@@ -27,6 +27,7 @@ mod examine;
 pub(crate) mod identities;
 mod inboxes;
 mod keys;
+mod known;
 mod labels;
 mod load;
 mod long_reads;
@@ -518,6 +519,7 @@ mod tests {
             identities::STATEMENTS,
             inboxes::STATEMENTS,
             keys::STATEMENTS,
+            known::STATEMENTS,
             labels::STATEMENTS,
             load::STATEMENTS,
             retention::STATEMENTS,

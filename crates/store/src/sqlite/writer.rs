@@ -25,7 +25,7 @@ use super::{
     changes::{self, Answer},
     checkpoint::{self, Checkpointer},
     execute,
-    identities::{self, Identities},
+    identities::Identities,
     migrations, store_error,
 };
 use crate::{StoreError, ledger};
@@ -195,7 +195,7 @@ fn serve(
     };
     queue.close();
     checkpointer.stop();
-    if let Err(error) = identities::fold_all(&connection) {
+    if let Err(error) = identities.close(&connection) {
         tracing::warn!(%error, "new addresses are left to the next start");
     }
     // Folds the log back into the file, so that a copy of the file alone is whole. A failure costs
