@@ -76,13 +76,13 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     request.extensions_mut().insert(info.clone());
     let (request, read) = watch(request);
     let method = known_method(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
 
     let mut response = match check_head(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
 
-    let matched = response.extensions_mut().remove::<MatchedPath>();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let allow = response.headers_mut().remove(ALLOW);
         response = error.render(&info.request_id);
@@ -146,15 +146,6 @@ fn known_method(method: &Method) -> &'static str {
         .into_iter()
         .find(|known| *known == method.as_str())
         .unwrap_or("other")
-}
-
-/// Carries the route out to [`observe`], which stands before the routing.
-pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(matched) = matched {
-        response.extensions_mut().insert(matched);
-    }
-    response
 }
 
 fn check_head(request: &Request) -> Result<(), ApiError> {

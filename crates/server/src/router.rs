@@ -17,7 +17,7 @@ use crate::{
     ApiError, App,
     account_path::take_account,
     api::{attributes, feed, health, inboxes, keys, labels, livedesk::contacts, webhooks},
-    observe::{note_route, observe},
+    observe::{observe},
     openapi::{self, Document},
     rate_limit::limit_address,
 };
@@ -87,7 +87,6 @@ pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(app.clone(), limit_address))
-        .layer(middleware::from_fn(note_route))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app);

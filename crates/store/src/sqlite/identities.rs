@@ -24,12 +24,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{known::Known, row};
 
-/// So many addresses are gathered before they are folded: some 30 MB, of which a page of the sorted
-/// table takes five at once where it holds a million contacts.
-const GATHERED: usize = 1 << 18;
+/// So many addresses are gathered before they are folded: some 60 MB, of which a page of the sorted
+/// table takes ten at once where it holds a million contacts.
+const GATHERED: usize = 1 << 19;
 
 /// How many are folded for each one that a commit brings: the more, the sooner memory has fewer.
-const FOLDED_FOR_EACH: usize = 8;
+const FOLDED_FOR_EACH: usize = 4;
 
 /// At most so many are folded in one commit, unless it brings more.
 const FOLDED_AT_ONCE: usize = 4096;
@@ -549,7 +549,7 @@ mod tests {
         }
         let inserting = states.iter().filter(|fold| matches!(fold, Fold::Inserting { .. }));
         let trimming = states.iter().filter(|fold| matches!(fold, Fold::Trimming { .. }));
-        assert_eq!((inserting.count(), trimming.count()), (7, 6));
+        assert_eq!((inserting.count(), trimming.count()), (11, 10));
         let counts = "SELECT (SELECT count(*) FROM identities),
             (SELECT count(*) FROM recent_identities)";
         let counts: (i64, i64) =
