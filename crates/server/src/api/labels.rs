@@ -1,6 +1,8 @@
 //! The account's labels: `/api/v2/accounts/labels` (`livedesk-wire.md` 9.8, `chatwoot-wire.md` 3.6).
 //! Which of them a contact bears is in `livedesk/contacts/labels.rs`.
 
+use std::{iter, slice};
+
 use axum::{Json, extract::State};
 use meishi_contacts::{
     AccountId, Fault, FaultCode, Label, LabelCard, LabelId, LabelPatch, NewLabel, Patch, fields,
@@ -39,23 +41,36 @@ pub struct LabelView {
     description: Option<String>,
     /// Whether a console lists it.
     show_on_sidebar: bool,
-    /// How many contacts bear it.
+    /// How many contacts bear it; null while the account's index cannot tell.
     #[schema(example = 25)]
-    count: u64,
+    count: Option<u64>,
 }
 
 impl LabelView {
-    fn new(label: LabelCard, count: u64) -> Self {
+    fn new(label: LabelCard, count: Option<u64>) -> Self {
         let LabelCard { id, title, color, description, show_on_sidebar } = label;
         let title = title.as_str().to_owned();
         Self { id: id.0, title, color, description, show_on_sidebar, count }
     }
+}
 
-    /// With how many bear it by now.
-    async fn counted(app: &App, account: AccountId, label: LabelCard) -> Result<Self, ApiError> {
-        let counts = app.directory.labelled(account, [&label.title]).await?;
-        Ok(Self::new(label, counts.first().copied().unwrap_or_default()))
+impl LabelAnswer {
+    async fn of(app: &App, account: AccountId, label: LabelCard) -> Json<Self> {
+        let count = counts(app, account, slice::from_ref(&label)).await.next().flatten();
+        Json(Self { payload: LabelView::new(label, count) })
     }
+}
+
+/// How many bear each label by now, and none where the index cannot tell, as while it is loaded: no
+/// reason to keep labels back, nor to tell of a change that was made as if it were not.
+async fn counts(
+    app: &App,
+    account: AccountId,
+    labels: &[LabelCard],
+) -> impl Iterator<Item = Option<u64>> + use<> {
+    let titles = labels.iter().map(|label| &label.title);
+    let counts = app.directory.labelled(account, titles).await.unwrap_or_default();
+    counts.into_iter().map(Some).chain(iter::repeat(None))
 }
 
 /// A label, as the answer to a call.
@@ -84,8 +99,7 @@ pub async fn list(
     State(app): State<App>,
 ) -> Result<Json<LabelList>, ApiError> {
     let labels = app.store.labels(caller.account).await?;
-    let titles = labels.iter().map(|label| &label.title);
-    let counts = app.directory.labelled(caller.account, titles).await?;
+    let counts = counts(&app, caller.account, &labels).await;
     let labels = labels.into_iter().zip(counts);
     let payload: Vec<_> = labels.map(|(label, count)| LabelView::new(label, count)).collect();
     Ok(Json(LabelList { meta: ListMeta { count: payload.len() }, payload }))
@@ -122,7 +136,9 @@ pub async fn create(
     };
     let change = Change::CreateLabel(NewLabel { title, color, description, show_on_sidebar });
     match apply_one(&app, caller.context(&app, &body), change).await? {
-        Outcome::LabelCreated(label) => Ok(Json(LabelAnswer { payload: LabelView::new(label, 0) })),
+        Outcome::LabelCreated(label) => {
+            Ok(Json(LabelAnswer { payload: LabelView::new(label, Some(0)) }))
+        }
         other => Err(unexpected(&other)),
     }
 }
@@ -142,8 +158,7 @@ pub async fn read(
     PathId(id): PathId<LabelId>,
 ) -> Result<Json<LabelAnswer>, ApiError> {
     let label = app.store.label(caller.account, id).await?.ok_or(ApiError::NotFound)?;
-    let payload = LabelView::counted(&app, caller.account, label).await?;
-    Ok(Json(LabelAnswer { payload }))
+    Ok(LabelAnswer::of(&app, caller.account, label).await)
 }
 
 /// Update a label
@@ -176,10 +191,7 @@ pub async fn update(
     }
     let change = Change::UpdateLabel { id, patch };
     match apply_one(&app, caller.context(&app, &body), change).await? {
-        Outcome::LabelUpdated(label) => {
-            let payload = LabelView::counted(&app, caller.account, label).await?;
-            Ok(Json(LabelAnswer { payload }))
-        }
+        Outcome::LabelUpdated(label) => Ok(LabelAnswer::of(&app, caller.account, label).await),
         other => Err(unexpected(&other)),
     }
 }
