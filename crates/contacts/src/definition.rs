@@ -200,20 +200,20 @@ impl AttributeDefinition {
     }
 
     fn fits(&self, value: &Value, patterns: &mut Patterns) -> bool {
-        let datum = Datum::of(Some(value));
+        let datum = || Datum::of(Some(value));
         match self.kind {
             AttributeType::Text => value.as_str().is_some_and(|text| {
                 self.regex.as_ref().is_none_or(|regex| patterns.matches(regex, text))
             }),
             AttributeType::Number | AttributeType::Currency | AttributeType::Percent => {
-                datum.number().is_some()
+                datum().number().is_some()
             }
             AttributeType::Link => value.as_str().is_some_and(is_link),
-            AttributeType::Date => datum.moment().is_some(),
+            AttributeType::Date => datum().moment().is_some(),
             AttributeType::List => {
                 value.as_str().is_some_and(|text| self.values.iter().any(|value| value == text))
             }
-            AttributeType::Checkbox => datum.flag().is_some(),
+            AttributeType::Checkbox => datum().flag().is_some(),
         }
     }
 
