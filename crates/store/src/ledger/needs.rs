@@ -79,10 +79,16 @@ impl Needs {
     /// upsert finds, and what an event speaks of that is to be undone.
     pub(crate) fn further<'a>(calls: impl IntoIterator<Item = &'a Call>, ledger: &Ledger) -> Self {
         let mut needs = Self::default();
-        // No more labels than numbers were given: they need not be counted before that many were.
+        // No more labels than numbers were given: they need not be counted before that many were,
+        // nor where no change may make one.
         let mut last_label = ledger.counters.last_label_id;
+        let mut makes_labels = false;
         let is_new = |title: &&Label| ledger.titles.get(title).is_none();
         for change in calls.into_iter().flat_map(|call| &call.changes) {
+            makes_labels |= matches!(
+                change,
+                Change::CreateLabel(_) | Change::SetLabels { .. } | Change::RevertContact { .. }
+            );
             match change {
                 Change::CreateLabel(_) => last_label += 1,
                 Change::SetLabels { labels, .. } => {
@@ -118,7 +124,7 @@ impl Needs {
                 _ => {}
             }
         }
-        if last_label > ACCOUNT_LABELS {
+        if makes_labels && last_label > ACCOUNT_LABELS {
             needs.counts.insert(Count::Labels);
         }
         needs
