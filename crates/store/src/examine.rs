@@ -350,21 +350,36 @@ pub const CHECKS: [Check; 21] = [
         name: "contacts_in_ledger",
         severity: Severity::Wrong,
         sql: "SELECT contacts.account_id, count(*) FROM contacts
-              LEFT JOIN addresses AS email
+              LEFT JOIN identities AS email
                 ON email.account_id = contacts.account_id AND email.kind = 'email'
                 AND email.value = contacts.email AND email.contact_id = contacts.id
                 AND email.is_primary
-              LEFT JOIN addresses AS phone
+              LEFT JOIN recent_identities AS new_email
+                ON new_email.account_id = contacts.account_id AND new_email.kind = 'email'
+                AND new_email.value = contacts.email AND new_email.contact_id = contacts.id
+                AND new_email.is_primary
+              LEFT JOIN identities AS phone
                 ON phone.account_id = contacts.account_id AND phone.kind = 'phone_number'
                 AND phone.value = contacts.phone_number AND phone.contact_id = contacts.id
                 AND phone.is_primary
-              LEFT JOIN addresses AS identifier
+              LEFT JOIN recent_identities AS new_phone
+                ON new_phone.account_id = contacts.account_id AND new_phone.kind = 'phone_number'
+                AND new_phone.value = contacts.phone_number AND new_phone.contact_id = contacts.id
+                AND new_phone.is_primary
+              LEFT JOIN identities AS identifier
                 ON identifier.account_id = contacts.account_id AND identifier.kind = 'identifier'
                 AND identifier.value = contacts.identifier AND identifier.contact_id = contacts.id
                 AND identifier.is_primary
-              WHERE (contacts.email IS NOT NULL AND email.value IS NULL)
-                OR (contacts.phone_number IS NOT NULL AND phone.value IS NULL)
-                OR (contacts.identifier IS NOT NULL AND identifier.value IS NULL)
+              LEFT JOIN recent_identities AS new_identifier
+                ON new_identifier.account_id = contacts.account_id AND new_identifier.kind = 'identifier'
+                AND new_identifier.value = contacts.identifier AND new_identifier.contact_id = contacts.id
+                AND new_identifier.is_primary
+              WHERE (contacts.email IS NOT NULL
+                     AND email.value IS NULL AND new_email.value IS NULL)
+                OR (contacts.phone_number IS NOT NULL
+                    AND phone.value IS NULL AND new_phone.value IS NULL)
+                OR (contacts.identifier IS NOT NULL
+                    AND identifier.value IS NULL AND new_identifier.value IS NULL)
               GROUP BY contacts.account_id
               ORDER BY 1",
         holds: "every address of a contact is in the ledger of addresses",

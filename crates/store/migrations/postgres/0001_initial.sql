@@ -87,6 +87,8 @@ CREATE TABLE identities (
   is_primary boolean NOT NULL,
   PRIMARY KEY (account_id, kind, value)
 );
+-- What reads the ledger of either store finds its two tables and their sum.
+CREATE VIEW recent_identities AS SELECT * FROM identities WHERE false;
 CREATE VIEW addresses AS SELECT * FROM identities;
 
 CREATE TABLE contact_inboxes (
@@ -116,6 +118,8 @@ CREATE TABLE contact_labels (
   FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id),
   FOREIGN KEY (account_id, label_id) REFERENCES labels (account_id, id)
 );
+-- A label that is deleted goes from all that bear it.
+CREATE INDEX contact_labels_label ON contact_labels (account_id, label_id);
 
 -- The spine: every change, dense per account.
 CREATE TABLE events (

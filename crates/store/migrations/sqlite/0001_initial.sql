@@ -127,6 +127,8 @@ CREATE TABLE contact_labels (
   FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id),
   FOREIGN KEY (account_id, label_id) REFERENCES labels (account_id, id)
 ) STRICT, WITHOUT ROWID;
+-- A label that is deleted goes from all that bear it.
+CREATE INDEX contact_labels_label ON contact_labels (account_id, label_id);
 
 -- The spine: every change, dense per account.
 CREATE TABLE events (

@@ -13,9 +13,9 @@
 //! stop folds all of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
 };
 
@@ -45,6 +45,8 @@ statements! {
     FOLD = "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
          VALUES (?1, ?2, ?3, ?4, 1)
          ON CONFLICT DO NOTHING";
+    TRIM_TO = "SELECT position FROM recent_identities WHERE position <= ?1
+         ORDER BY position LIMIT 1 OFFSET ?2";
     TRIM = "DELETE FROM recent_identities WHERE position <= ?1";
     RECENT = "SELECT position, account_id, kind, value, contact_id FROM recent_identities
          ORDER BY position";
@@ -72,6 +74,8 @@ struct Gathered {
     recent: BTreeMap<Key, Held>,
     /// Those that are being folded: they are in the appended table, and some in the sorted one too.
     folding: BTreeMap<Key, Held>,
+    /// Those of the sorted table that the transaction being committed gives to somebody else.
+    moving: BTreeMap<Key, ContactId>,
 }
 
 impl Gathered {
@@ -90,8 +94,19 @@ impl Recent {
         self.read().get(&(account, identity.clone())).map(|held| held.contact)
     }
 
+    /// The same of an address that neither memory nor, after that, the sorted table held: it may
+    /// have come to somebody else in between.
+    pub(super) fn next_owner(&self, account: AccountId, identity: &Identity) -> Option<ContactId> {
+        let (gathered, key) = (self.read(), (account, identity.clone()));
+        gathered.get(&key).map(|held| held.contact).or_else(|| gathered.moving.get(&key).copied())
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Gathered> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Gathered> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,6 +122,18 @@ pub(super) fn sorted_owner(
             row.get(0).map(ContactId)
         })
         .optional()
+}
+
+/// Takes so many rows from the beginning of the appended table, those up to `to`. Positions do not
+/// tell how many there are: most may have been taken by their owners before.
+fn trim(connection: &Connection, to: i64, rows: usize) -> rusqlite::Result<Fold> {
+    let last = connection
+        .prepare_cached(TRIM_TO)?
+        .query_row(params![to, rows - 1], |row| row.get(0))
+        .optional()?
+        .unwrap_or(to);
+    connection.prepare_cached(TRIM)?.execute([last])?;
+    Ok(if last == to { Fold::Resting } else { Fold::Trimming { to } })
 }
 
 /// Folds everything. Nobody else may write to the database meanwhile.
@@ -131,8 +158,8 @@ enum Fold {
     Resting,
     /// Those up to `last` are in the sorted table.
     Inserting { last: Option<Key>, to: i64 },
-    /// All are, and what is at `done` or before has left the appended table.
-    Trimming { done: i64, to: i64 },
+    /// All are, and leave the appended table.
+    Trimming { to: i64 },
 }
 
 /// The ledger as the writer's transactions change it.
@@ -142,15 +169,17 @@ pub(super) struct Identities {
     known: Known,
     /// What the open transaction changed: who holds an address, or that it is not gathered.
     changed: BTreeMap<Key, Option<Held>>,
+    /// Addresses that it took from the sorted table.
+    taken: BTreeSet<Key>,
     /// What `changed` said before each change.
     undo: Vec<(Key, Before)>,
     /// The last position that was given; none is given twice.
     position: i64,
-    /// Up to here the appended table is empty.
-    trimmed: i64,
     fold: Fold,
     /// How far the open transaction brought it.
     folded: Option<Fold>,
+    /// Whether it failed and is left to the next start.
+    is_stuck: bool,
     gather: usize,
 }
 
@@ -160,25 +189,25 @@ impl Identities {
         let mut recent = BTreeMap::new();
         let mut statement = connection.prepare(RECENT)?;
         let mut rows = statement.query([])?;
-        let (mut first, mut position) = (None, 0);
+        let mut position = 0;
         while let Some(row) = rows.next()? {
             position = row.get(0)?;
-            first.get_or_insert(position);
             let kind = row::parsed(row, 2, IdentityKind::parse)?;
             let identity = Identity { kind, value: row.get(3)? };
             let held = Held { contact: ContactId(row.get(4)?), position };
             recent.insert((AccountId(row.get(1)?), identity), held);
         }
-        let gathered = Gathered { recent, folding: BTreeMap::new() };
+        let gathered = Gathered { recent, ..Gathered::default() };
         Ok(Self {
             recent: Recent(Arc::new(RwLock::new(gathered))),
             known: Known::new(connection),
             changed: BTreeMap::new(),
+            taken: BTreeSet::new(),
             undo: Vec::new(),
             position,
-            trimmed: first.map_or(0, |first: i64| first - 1),
             fold: Fold::Resting,
             folded: None,
+            is_stuck: false,
             gather: GATHERED,
         })
     }
@@ -241,8 +270,11 @@ impl Identities {
         identity: &Identity,
     ) -> rusqlite::Result<()> {
         let (kind, value) = (identity.kind.as_str(), &identity.value);
-        connection.prepare_cached(DELETE)?.execute(params![account.0, kind, value])?;
+        let sorted = connection.prepare_cached(DELETE)?.execute(params![account.0, kind, value])?;
         let key = (account, identity.clone());
+        if sorted > 0 {
+            self.taken.insert(key.clone());
+        }
         if let Some(held) = self.held(&key) {
             connection.prepare_cached(DELETE_RECENT)?.execute([held.position])?;
             self.change(key, None);
@@ -283,19 +315,20 @@ impl Identities {
         let brought = self.changed.values().flatten().count();
         let rows = (brought * FOLDED_FOR_EACH).min(FOLDED_AT_ONCE.max(brought * 2));
         self.folded = match &self.fold {
-            _ if rows == 0 => None,
+            _ if rows == 0 || self.is_stuck => None,
             Fold::Resting => None,
             Fold::Inserting { last, to } => {
                 Some(self.insert_sorted(connection, last.as_ref(), *to, rows)?)
             }
-            Fold::Trimming { done, to } => {
-                let done = done.saturating_add_unsigned(rows as u64).min(*to);
-                connection.prepare_cached(TRIM)?.execute([done])?;
-                let is_done = done == *to;
-                Some(if is_done { Fold::Resting } else { Fold::Trimming { done, to: *to } })
-            }
+            Fold::Trimming { to } => Some(trim(connection, *to, rows)?),
         };
         Ok(())
+    }
+
+    /// Notes that a part could not be folded, as on a damaged page: no write need fail for it.
+    pub(super) fn give_up_folding(&mut self, error: &rusqlite::Error) {
+        tracing::error!(%error, "new addresses stay unsorted; see what `meishi doctor` says");
+        (self.is_stuck, self.folded) = (true, None);
     }
 
     /// Writes those after `last` to the sorted table.
@@ -321,14 +354,30 @@ impl Identities {
         }
         Ok(match (reached, rest.next()) {
             (Some(last), Some(_)) => Fold::Inserting { last: Some(last.clone()), to },
-            _ => Fold::Trimming { done: self.trimmed, to },
+            _ => Fold::Trimming { to },
         })
+    }
+
+    /// The transaction is about to be committed: who does not find an address in the sorted table
+    /// any more is to find who has it now.
+    pub(super) fn announce(&self) {
+        if self.taken.is_empty() {
+            return;
+        }
+        let mut gathered = self.recent.write();
+        for key in &self.taken {
+            if let Some(Some(held)) = self.changed.get(key) {
+                gathered.moving.insert(key.clone(), held.contact);
+            }
+        }
     }
 
     /// The transaction is committed.
     pub(super) fn commit(&mut self) {
         self.undo.clear();
-        let mut gathered = self.recent.0.write().unwrap_or_else(PoisonError::into_inner);
+        self.taken.clear();
+        let mut gathered = self.recent.write();
+        gathered.moving.clear();
         for (key, held) in std::mem::take(&mut self.changed) {
             gathered.folding.remove(&key);
             match held {
@@ -341,9 +390,6 @@ impl Identities {
         }
         match self.folded.take() {
             Some(Fold::Resting) => {
-                if let Fold::Trimming { to, .. } = self.fold {
-                    self.trimmed = to;
-                }
                 self.fold = Fold::Resting;
                 let folded = std::mem::take(&mut gathered.folding);
                 // To free them takes some milliseconds, which no commit need wait for.
@@ -360,6 +406,9 @@ impl Identities {
 
     /// The transaction is rolled back.
     pub(super) fn roll_back(&mut self) {
+        if !std::mem::take(&mut self.taken).is_empty() {
+            self.recent.write().moving.clear();
+        }
         self.undo.clear();
         self.changed.clear();
         self.folded = None;

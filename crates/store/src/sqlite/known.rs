@@ -8,7 +8,7 @@
 
 use std::{
     hash::RandomState,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +18,7 @@ use std::{
 
 use fastbloom::AtomicBloomFilter;
 use meishi_contacts::{AccountId, Identity, IdentityKind};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row, params};
 
 use super::{migrations, row};
 
@@ -31,12 +31,18 @@ const ROOM: usize = 1 << 20;
 /// How many of the addresses that are not there are looked for all the same, while there is room.
 const FALSE_POSITIVES: f64 = 0.01;
 
-/// Addresses between two looks whether the store is being closed.
-const READ_AT_ONCE: usize = 10_000;
+/// Addresses that are read in one go.
+const READ_AT_ONCE: i64 = 10_000;
+
+/// The filter is made for no more, some 80 MB; of those beyond, more are looked for in vain.
+const MOST: usize = 1 << 26;
 
 statements! {
-    COUNT = "SELECT count(*) FROM identities";
-    ALL = "SELECT account_id, kind, value FROM addresses";
+    CONTACTS = "SELECT coalesce(sum(contacts), 0) FROM counters";
+    RECENT = "SELECT account_id, kind, value FROM recent_identities";
+    SORTED = "SELECT account_id, kind, value FROM identities
+         WHERE (account_id, kind, value) > (?1, ?2, ?3)
+         ORDER BY account_id, kind, value LIMIT ?4";
 }
 
 /// The filter, and the thread that reads it in.
@@ -123,27 +129,32 @@ impl Known {
 }
 
 /// Reads all addresses; `false` where the store is closed before.
-fn read_in(shared: &Shared, path: &std::path::Path) -> rusqlite::Result<bool> {
+fn read_in(shared: &Shared, path: &Path) -> rusqlite::Result<bool> {
     let connection = migrations::open_reader(path)?;
-    let count: i64 = connection.query_row(COUNT, [], |row| row.get(0))?;
-    let count = usize::try_from(count).unwrap_or_default();
+    let contacts: i64 = connection.query_row(CONTACTS, [], |row| row.get(0))?;
+    let addresses = usize::try_from(contacts).unwrap_or_default().saturating_mul(3);
     let filter = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES)
         .hasher(RandomState::new())
-        .expected_items(count.saturating_mul(2).saturating_add(ROOM));
-    // From here on the writer adds what it commits; what was committed before is seen below, in
-    // either table, since the read begins later.
+        .expected_items(addresses.saturating_mul(2).saturating_add(ROOM).min(MOST));
+    // From here on the writer adds what it commits. What was committed before is in either table:
+    // read in this order, nothing that is moved meanwhile is missed.
     let filter = shared.filter.get_or_init(|| filter);
-    let mut statement = connection.prepare(ALL)?;
-    let mut rows = statement.query([])?;
-    let mut read = 0;
-    while let Some(row) = rows.next()? {
+    let mut add = |row: &Row<'_>| -> rusqlite::Result<(AccountId, Identity)> {
         let kind = row::parsed(row, 1, IdentityKind::parse)?;
-        let identity = Identity { kind, value: row.get(2)? };
-        filter.insert(&(AccountId(row.get(0)?), &identity));
-        read += 1;
-        if read % READ_AT_ONCE == 0 && shared.is_closing.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
+        let key = (AccountId(row.get(0)?), Identity { kind, value: row.get(2)? });
+        filter.insert(&(key.0, &key.1));
+        Ok(key)
+    };
+    let mut recent = connection.prepare(RECENT)?;
+    recent.query_map([], &mut add)?.try_for_each(|added| added.map(drop))?;
+    // Bit by bit, so that the log can be folded in meanwhile.
+    let mut sorted = connection.prepare(SORTED)?;
+    let (mut account, mut kind, mut value) = (i64::MIN, "", String::new());
+    while !shared.is_closing.load(Ordering::Relaxed) {
+        let slice = params![account, kind, value, READ_AT_ONCE];
+        let last = sorted.query_map(slice, &mut add)?.last().transpose()?;
+        let Some((AccountId(last), identity)) = last else { return Ok(true) };
+        (account, kind, value) = (last, identity.kind.as_str(), identity.value);
     }
-    Ok(true)
+    Ok(false)
 }

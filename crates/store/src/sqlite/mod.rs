@@ -260,18 +260,19 @@ impl Store for SqliteStore {
         account: AccountId,
         identities: &[Identity],
     ) -> Result<Vec<Option<ContactId>>, StoreError> {
-        let gathered = || -> Vec<Option<ContactId>> {
-            identities.iter().map(|identity| self.recent.owner(account, identity)).collect()
-        };
         // Memory first: what has left it is in every transaction that begins from then on. And
-        // again at last, for what came there meanwhile.
-        let first = gathered();
+        // again at last, for what came to somebody else meanwhile.
+        let first: Vec<Option<ContactId>> =
+            identities.iter().map(|identity| self.recent.owner(account, identity)).collect();
         let sorted: Vec<Option<ContactId>> = self.readers.read(|connection| {
             let owner = |identity| identities::sorted_owner(connection, account, identity);
             identities.iter().map(owner).collect()
         })?;
-        let all = first.into_iter().zip(sorted).zip(gathered());
-        Ok(all.map(|((first, sorted), last)| first.or(sorted).or(last)).collect())
+        let known = identities.iter().zip(first.into_iter().zip(sorted));
+        let owner = |(identity, (first, sorted)): (_, (Option<_>, _))| {
+            first.or(sorted).or_else(|| self.recent.next_owner(account, identity))
+        };
+        Ok(known.map(owner).collect())
     }
 
     async fn labels(&self, account: AccountId) -> Result<Vec<LabelCard>, StoreError> {

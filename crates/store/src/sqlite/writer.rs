@@ -308,7 +308,16 @@ impl Group {
         for call in &mut self.calls {
             in_savepoint(connection, || call.run(connection))?;
         }
-        identities.fold(connection).map_err(|error| given_up(connection, &error))
+        let mut failed = None;
+        in_savepoint(connection, || {
+            failed = identities.fold(connection).err();
+            failed.is_none()
+        })?;
+        if let Some(error) = failed {
+            identities.give_up_folding(&error);
+        }
+        identities.announce();
+        Ok(())
     }
 }
 
@@ -348,17 +357,14 @@ fn in_savepoint(connection: &Connection, work: impl FnOnce() -> bool) -> Result<
         }
         execute(connection, "RELEASE call")
     };
-    run().map_err(|error| given_up(connection, &error))
-}
-
-/// Gives up the transaction.
-fn given_up(connection: &Connection, error: &rusqlite::Error) -> StoreError {
-    rollback(connection);
-    match store_error(error) {
-        // A savepoint is gone because SQLite rolled everything back by itself.
-        StoreError::Internal(reason) => StoreError::Unavailable(reason),
-        other => other,
-    }
+    run().map_err(|error| {
+        rollback(connection);
+        match store_error(&error) {
+            // The savepoint is gone because SQLite rolled everything back by itself.
+            StoreError::Internal(reason) => StoreError::Unavailable(reason),
+            other => other,
+        }
+    })
 }
 
 fn commit(connection: &Connection) -> Result<(), StoreError> {
