@@ -27,12 +27,16 @@ pub struct Health {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Warming {
     /// Accounts that are to be loaded, the largest first.
+    #[schema(example = 12)]
     accounts: usize,
     /// Those that are.
+    #[schema(example = 9)]
     done: usize,
     /// Those that could not be.
+    #[schema(example = 0)]
     failed: usize,
     /// Those for which there is no memory.
+    #[schema(example = 1)]
     left_out: usize,
     /// Whether it is over.
     over: bool,
@@ -64,7 +68,8 @@ pub async fn livez() -> Json<Health> {
     operation_id = "readyz",
     params((
         "verbose" = Option<String>, Query,
-        description = "Tells, too, how far the loading of accounts after the start is"
+        description = "Tells, too, how far the loading of accounts after the start is",
+        example = "true"
     )),
     responses((status = 200, description = "It can", body = Health)),
 )]
