@@ -115,8 +115,9 @@ impl Directory {
             return Ok(ask(index.as_ref(), question));
         }
         drop(index);
-        // Never closed, so that waiting cannot fail.
-        let turn = Arc::clone(&self.long_queries).acquire_owned().await;
+        // Never closed, so that only the time can run out.
+        let turn = Arc::clone(&self.long_queries).acquire_owned();
+        let turn = tokio::time::timeout(INDEX_WAIT, turn).await.map_err(|_| StoreError::Busy)?;
         let index = self.current(account).await?;
         let answer = load::blocking(move || {
             let answer = ask(index.as_ref(), question);

@@ -17,7 +17,7 @@ use crate::{
     ApiError, App,
     account_path::take_account,
     api::{attributes, feed, health, inboxes, keys, labels, livedesk::contacts, webhooks},
-    observe::{observe},
+    observe::observe,
     openapi::{self, Document},
     rate_limit::limit_address,
 };
