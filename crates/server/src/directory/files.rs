@@ -73,8 +73,11 @@ impl Files {
             match path.file_name().and_then(|name| name.to_str()).and_then(kind) {
                 Some(Kind::Snapshot) => {}
                 // What another process writes at the moment is gone then, too; it finds out.
-                Some(Kind::Unfinished) => {
-                    remove(&path);
+                Some(Kind::Unfinished { process, number }) => {
+                    let has_begun = number < self.begun.load(Ordering::SeqCst);
+                    if process != std::process::id() || !has_begun {
+                        remove(&path);
+                    }
                     continue;
                 }
                 None => continue,
@@ -210,7 +213,7 @@ impl Write for Yielding<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Snapshot,
-    Unfinished,
+    Unfinished { process: u32, number: u64 },
 }
 
 /// `None` where it is no name of this program's.
@@ -223,7 +226,8 @@ fn kind(name: &str) -> Option<Kind> {
     let (account, rest) = rest.split_once('.')?;
     let (process, number) = rest.split_once('-')?;
     let is_ours = ending == UNFINISHED && [account, process, number].into_iter().all(is_number);
-    is_ours.then_some(Kind::Unfinished)
+    let (process, number) = (process.parse().ok()?, number.parse().ok()?);
+    is_ours.then_some(Kind::Unfinished { process, number })
 }
 
 fn remove(path: &Path) {
@@ -256,5 +260,15 @@ mod tests {
         assert_eq!(ours.iter().filter(is_there).count(), 0);
         assert_eq!(others.iter().filter(is_there).count(), others.len());
         assert!(folder.path().join("3.snapshot").exists());
+
+        // What this process has begun goes on.
+        let files = Files::new(folder.path().to_owned());
+        files.begun.store(1, Ordering::SeqCst);
+        let own =
+            |number| folder.path().join(format!("1.{}-{number}.unfinished", std::process::id()));
+        fs::write(own(0), "begun").unwrap();
+        fs::write(own(1), "left by an earlier one").unwrap();
+        files.scan(|_| true);
+        assert!(own(0).exists() && !own(1).exists());
     }
 }
