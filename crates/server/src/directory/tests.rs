@@ -1,7 +1,8 @@
 //! Rows that are checked, and memory that is short.
 
 use meishi_contacts::{
-    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice, order::DEFAULT_ORDER,
+    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice,
+    limits::SNAPSHOT_PERIODS, order::DEFAULT_ORDER,
 };
 use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
 use tempfile::TempDir;
@@ -242,4 +243,14 @@ async fn who_waits_for_a_turn_of_long_queries_gives_up_in_time() {
     tokio::time::pause();
     let turn = scene.directory.long_turn().await;
     assert!(matches!(turn, Err(StoreError::Busy)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_failed_is_not_tried_again_at_once() {
+    let (scene, folder) = with_snapshots().await;
+    let slot = scene.directory.shelf.slot(scene.account);
+    std::fs::write(&folder, "no directory").unwrap();
+    assert!(slot.is_due(0));
+    scene.directory.shelf.save_if_due(scene.account, &slot).await;
+    assert!(!slot.is_due(SNAPSHOT_PERIODS - 1) && slot.is_due(SNAPSHOT_PERIODS));
 }
