@@ -52,7 +52,7 @@ pub use past::NotOfTheField;
 pub use patch::{ContactPatch, NewContact, NewLink, Patch};
 pub use place::{Place, SortValue};
 pub use query::{Query, Slice};
-pub use search::TextQuery;
+pub use search::{FOLD_VERSION, TextQuery};
 pub use seed::Seed;
 pub use webhook::{
     NewWebhook, PayloadForm, StoredWebhook, Webhook, WebhookEvent, WebhookPatch, WebhookState,

@@ -156,6 +156,9 @@ pub const CHECK_TIME: Duration = Duration::from_secs(10);
 pub const INDEX_WAIT: Duration = Duration::from_secs(10);
 /// Events that are applied to an index before those who read it are let in again.
 pub const FOLLOW_EVENTS: usize = 64;
+/// Events that are read at once for an index or its snapshot, and contacts that are put into an index,
+/// before other tasks get their turn.
+pub const INDEX_READ: usize = 128;
 /// How often memory is counted, and snapshots are looked after.
 pub const INDEX_PERIOD: Duration = Duration::from_secs(10);
 /// Such periods that at least lie between two snapshots of an account.

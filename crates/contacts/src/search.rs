@@ -4,8 +4,9 @@
 //! folded form is a part of a field's. Nothing here ranks or guesses.
 //!
 //! `letters.rs` folds what needs no tables of Unicode. To let two more spellings of a letter find
-//! each other, add the letter to `Folding::letter`. A change of what `fold` returns changes what an index holds; one that was saved must be rebuilt,
-//! and cursors get another version (`server/src/cursor.rs`).
+//! each other, add the letter to `Folding::letter`. A change of what `fold` returns changes what an index
+//! holds: raise [`FOLD_VERSION`], so that one that was saved is rebuilt, and cursors get another version
+//! (`server/src/cursor.rs`).
 
 mod letters;
 
@@ -16,6 +17,9 @@ use unicode_normalization::{
 };
 
 use crate::{Contact, Email, Identifier, Phone, limits::NEAR_WORDS};
+
+/// The version of what [`fold`] returns: what was stored of folded texts under another one is of no use.
+pub const FOLD_VERSION: u32 = 1;
 
 /// Folds a text: the same for all spellings that a search takes for one.
 ///

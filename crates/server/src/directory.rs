@@ -25,7 +25,7 @@ use std::sync::Arc;
 use meishi_contacts::{AccountId, Label, Query, Seq, TextQuery, UnixMillis, limits::INDEX_WAIT};
 use meishi_index::{Answer, Index};
 use meishi_store::{Counts, Include, Store, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::{
     keep::Warmth,
@@ -115,8 +115,7 @@ impl Directory {
             return Ok(ask(index.as_ref(), question));
         }
         drop(index);
-        // Never closed, so that waiting cannot fail.
-        let turn = Arc::clone(&self.long_queries).acquire_owned().await;
+        let turn = self.long_turn().await?;
         let index = self.current(account).await?;
         let answer = load::blocking(move || {
             let answer = ask(index.as_ref(), question);
@@ -124,6 +123,16 @@ impl Directory {
             answer
         });
         Ok(answer.await?)
+    }
+
+    /// A turn of long queries, which is waited for no longer than for an index.
+    async fn long_turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let turn = Arc::clone(&self.long_queries).acquire_owned();
+        match tokio::time::timeout(INDEX_WAIT, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            // It is never closed, so that only the time can run out.
+            Ok(Err(_)) | Err(_) => Err(StoreError::Busy),
+        }
     }
 
     /// The account's index, with every event applied that was committed before this call.

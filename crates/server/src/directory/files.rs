@@ -56,14 +56,31 @@ impl Files {
         self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which snapshots there are, and their bytes, after taking away what is none of this database.
-    pub(super) fn scan(&self, is_ours: impl Fn(&Stamp) -> bool) -> Vec<(Stamp, u64)> {
+    /// Which snapshots there are, and their bytes, after taking away what is none of this database;
+    /// and whether all could be read. What this program did not name is left alone.
+    pub(super) fn scan(&self, is_ours: impl Fn(&Stamp) -> bool) -> (Vec<(Stamp, u64)>, bool) {
         let mut found = Vec::new();
-        let Ok(folder) = fs::read_dir(&self.folder) else { return found };
+        let mut is_all = true;
+        let folder = match fs::read_dir(&self.folder) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, true),
+            Err(error) => {
+                tracing::warn!(%error, path = %self.folder.display(), "snapshots are not found");
+                return (found, false);
+            }
+        };
         for path in folder.flatten().map(|entry| entry.path()) {
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            if ending != Some(ENDING) && ending != Some(UNFINISHED) {
-                continue;
+            match path.file_name().and_then(|name| name.to_str()).and_then(kind) {
+                Some(Kind::Snapshot) => {}
+                // What another process writes at the moment is gone then, too; it finds out.
+                Some(Kind::Unfinished { process, number }) => {
+                    let has_begun = number < self.begun.load(Ordering::SeqCst);
+                    if process != std::process::id() || !has_begun {
+                        remove(&path);
+                    }
+                    continue;
+                }
+                None => continue,
             }
             let stamped = File::open(&path).map_err(SnapshotError::from).and_then(|mut file| {
                 let bytes = file.metadata()?.len();
@@ -73,11 +90,15 @@ impl Files {
                 Ok((stamp, bytes)) if is_ours(&stamp) && path == self.path(stamp.account) => {
                     found.push((stamp, bytes));
                 }
-                // What another process writes at the moment is gone then, too; it finds out.
+                // It may be whole; what is too short is not.
+                Err(SnapshotError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    tracing::warn!(%error, path = %path.display(), "a snapshot could not be read");
+                    is_all = false;
+                }
                 _ => remove(&path),
             }
         }
-        found
+        (found, is_all)
     }
 
     /// Reads the stamp of an account's snapshot, and the bytes of the file.
@@ -188,11 +209,66 @@ impl Write for Yielding<'_> {
     }
 }
 
+/// What a file of that name is: `ACCOUNT.snapshot` or `ACCOUNT.PROCESS-NUMBER.unfinished`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Snapshot,
+    Unfinished { process: u32, number: u64 },
+}
+
+/// `None` where it is no name of this program's.
+fn kind(name: &str) -> Option<Kind> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (rest, ending) = name.rsplit_once('.')?;
+    if ending == ENDING {
+        return is_number(rest).then_some(Kind::Snapshot);
+    }
+    let (account, rest) = rest.split_once('.')?;
+    let (process, number) = rest.split_once('-')?;
+    let is_ours = ending == UNFINISHED && [account, process, number].into_iter().all(is_number);
+    let (process, number) = (process.parse().ok()?, number.parse().ok()?);
+    is_ours.then_some(Kind::Unfinished { process, number })
+}
+
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(%error, path = %path.display(), "a snapshot could not be removed");
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_are_ours_are_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = ["1.snapshot", "2.17-0.unfinished"];
+        let others =
+            ["vm.snapshot", ".snapshot", "1.unfinished", "1.a-2.unfinished", "1.snapshot.gz"];
+        for name in ours.iter().chain(&others) {
+            fs::write(folder.path().join(name), "something").unwrap();
+        }
+        // It cannot be read, and is not damaged.
+        fs::create_dir(folder.path().join("3.snapshot")).unwrap();
+        let (found, is_all) = Files::new(folder.path().to_owned()).scan(|_| true);
+        assert!(found.is_empty() && !is_all);
+        let is_there = |name: &&&str| folder.path().join(name).exists();
+        assert_eq!(ours.iter().filter(is_there).count(), 0);
+        assert_eq!(others.iter().filter(is_there).count(), others.len());
+        assert!(folder.path().join("3.snapshot").exists());
+
+        // What this process has begun goes on.
+        let files = Files::new(folder.path().to_owned());
+        files.begun.store(1, Ordering::SeqCst);
+        let own =
+            |number| folder.path().join(format!("1.{}-{number}.unfinished", std::process::id()));
+        fs::write(own(0), "begun").unwrap();
+        fs::write(own(1), "left by an earlier one").unwrap();
+        files.scan(|_| true);
+        assert!(own(0).exists() && !own(1).exists());
     }
 }

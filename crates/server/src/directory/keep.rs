@@ -9,8 +9,7 @@ use std::sync::{
 use meishi_contacts::{
     AccountId, Seq, UnixMillis,
     limits::{
-        INDEX_PERIOD, SNAPSHOT_EVENTS_AT_STOP, SNAPSHOT_PERIODS, SNAPSHOT_STOP_TIME, WARM_LOOKUPS,
-        WARM_USED_WITHIN,
+        INDEX_PERIOD, SNAPSHOT_EVENTS_AT_STOP, SNAPSHOT_STOP_TIME, WARM_LOOKUPS, WARM_USED_WITHIN,
     },
 };
 use meishi_index::Index;
@@ -18,8 +17,7 @@ use meishi_store::StoreError;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    load::{PROGRAM, WITH_GRAMS, blocking},
-    save::Saved,
+    load::{WITH_GRAMS, blocking, estimate, free, program},
     shelf::Shelf,
     slot::Slot,
 };
@@ -32,6 +30,8 @@ pub(super) struct Warming {
     failed: AtomicUsize,
     left_out: AtomicUsize,
     is_over: AtomicBool,
+    /// Whether it is known of which accounts there are snapshots.
+    has_found: AtomicBool,
 }
 
 /// How far the warming after a start is: the accounts that were used lately, the largest first.
@@ -64,20 +64,27 @@ impl Warming {
 impl Shelf {
     /// Does all of it until the task is dropped.
     pub(super) async fn keep(self: &Arc<Self>, now: UnixMillis) {
-        if let Err(error) = self.warm(now).await {
-            tracing::warn!(%error, "not all accounts were warmed");
-        }
-        self.warming.is_over.store(true, SeqCst);
-        for round in 1_u64.. {
-            sleep(INDEX_PERIOD).await;
-            self.look_after(round).await;
-        }
+        let warm = async {
+            if let Err(error) = self.warm(now).await {
+                tracing::warn!(%error, "not all accounts were warmed");
+            }
+            self.warming.is_over.store(true, SeqCst);
+        };
+        let look_after = async {
+            for round in 1_u64.. {
+                sleep(INDEX_PERIOD).await;
+                self.look_after(round).await;
+            }
+        };
+        // Warming may take minutes, in which somebody may be erased.
+        tokio::join!(warm, look_after);
     }
 
     /// Loads the accounts that were used lately, the largest first, as long as there is room.
     pub(super) async fn warm(self: &Arc<Self>, now: UnixMillis) -> Result<(), StoreError> {
         let mut accounts = self.find_snapshots().await?;
-        // Before anything is answered from them, those of the past are looked at.
+        // Before all of them are loaded, since that may take long. Who asks meanwhile is answered
+        // from a snapshot only after its index has followed the events, and so looked at them.
         self.drop_erased().await?;
         accounts.extend(self.used_lately(now, &accounts).await?);
         accounts.sort_by_key(|(account, bytes)| (std::cmp::Reverse(*bytes), *account));
@@ -119,18 +126,26 @@ impl Shelf {
         let database = self.store.database().await?;
         let this = Arc::clone(self);
         let found = blocking(move || {
-            let Some(files) = &this.files else { return Vec::new() };
+            let Some(files) = &this.files else { return (Vec::new(), true) };
+            let program = program();
             files.scan(|stamp| {
-                stamp.program == PROGRAM
+                stamp.program == program
                     && stamp.database == database.id
                     && stamp.epoch == database.epoch
             })
         });
-        let found = found.await?.into_iter().map(|(stamp, bytes)| {
-            self.slot(stamp.account).set_saved(stamp.seq);
-            (stamp.account, usize::try_from(bytes).unwrap_or(usize::MAX))
+        let (found, is_all) = found.await?;
+        let found = found.into_iter().map(|(stamp, bytes)| {
+            let slot = self.slot(stamp.account);
+            // It may have been loaded, or written, meanwhile.
+            if slot.saved() == Seq(0) {
+                slot.set_saved(stamp.seq);
+            }
+            (stamp.account, estimate(usize::try_from(bytes).unwrap_or(usize::MAX)))
         });
-        Ok(found.collect())
+        let found = found.collect();
+        self.warming.has_found.store(is_all, SeqCst);
+        Ok(found)
     }
 
     /// Large accounts without a snapshot one of whose keys was used lately. Asked of the first
@@ -161,6 +176,12 @@ impl Shelf {
 
     /// One round of what is done now and then.
     pub(super) async fn look_after(self: &Arc<Self>, round: u64) {
+        self.round.store(round, SeqCst);
+        if !self.warming.has_found.load(SeqCst)
+            && let Err(error) = self.find_snapshots().await
+        {
+            tracing::warn!(%error, "snapshots were not looked for");
+        }
         if let Err(error) = self.drop_erased().await {
             tracing::warn!(%error, "snapshots were not looked at");
         }
@@ -170,13 +191,7 @@ impl Shelf {
             if slot.is_uncounted() || is_grown {
                 self.recount(account, &slot).await;
             }
-            if slot.is_due(round) && self.is_worth_saving(&slot).await {
-                let saved = self.save(account, &slot, || false).await;
-                // A file for each of many erasures would be much to write.
-                let is_done = matches!(saved, Saved::Written | Saved::Failed);
-                let pause = if is_done { SNAPSHOT_PERIODS } else { 1 };
-                slot.set_due(round + pause);
-            }
+            self.save_if_due(account, &slot).await;
         }
         self.shrink().await;
     }
@@ -185,24 +200,44 @@ impl Shelf {
     async fn recount(&self, account: AccountId, slot: &Slot) {
         let reading = slot.read().await;
         let counted = blocking(move || {
-            reading.as_ref().map(|index| (index.bytes(), index.len(), index.has_grams()))
+            let bytes = reading.as_ref().map(Index::bytes);
+            (bytes, reading)
         });
-        let Ok(Some((bytes, contacts, has_grams))) = counted.await else { return };
+        let Ok((Some(bytes), reading)) = counted.await else { return };
+        let Some(index) = reading.as_ref() else { return };
+        let (seq, contacts, has_grams) = (index.seq(), index.len(), index.has_grams());
         slot.recount(bytes, contacts, &self.budget);
+        // Only now: what is dropped must not be counted afterwards.
+        drop(reading);
         if bytes <= self.budget.limit {
             return;
         }
         let mut place = slot.write().await;
-        if has_grams && let Some(index) = place.as_mut() {
+        // What came meanwhile is counted the next time.
+        let is_same = |index: &Index| (index.seq(), index.len()) == (seq, contacts);
+        if !place.as_ref().is_some_and(is_same) {
+            return;
+        }
+        if has_grams {
             tracing::warn!(%account, contacts, "there is no memory for searching by grams any more");
-            index.forgo_grams();
+            let forgo = move || {
+                if let Some(index) = place.as_mut() {
+                    index.forgo_grams();
+                }
+            };
+            if let Err(error) = blocking(forgo).await {
+                tracing::error!(%account, %error, "grams could not be forgone");
+            }
             slot.set_forgone(true);
             // What that gave back is counted the next time.
             slot.followed(1);
-        } else if place.take().is_some() {
+        } else {
+            let taken = place.take();
             tracing::error!(%account, contacts, "the account's contacts do not fit any more");
             slot.recount(0, 0, &self.budget);
             slot.refuse_from(contacts as u64);
+            drop(place);
+            free(taken);
         }
     }
 

@@ -7,8 +7,8 @@ use std::{
 
 use futures::StreamExt;
 use meishi_contacts::{
-    AccountId, EventBody, Seq,
-    limits::{FOLLOW_EVENTS, READ_ROWS},
+    AccountId, EventBody, FOLD_VERSION, Seq,
+    limits::{FOLLOW_EVENTS, INDEX_READ},
 };
 use meishi_index::{Builder, Index, SnapshotError, Stamp};
 use meishi_store::{Counts, StoreError};
@@ -29,6 +29,11 @@ const WITHOUT_GRAMS: usize = 250;
 
 /// What it takes without a contact.
 const EMPTY: usize = 4096;
+
+/// What an index takes, about, whose snapshot has so many bytes.
+pub(super) const fn estimate(file: usize) -> usize {
+    file.saturating_add(file / 2)
+}
 
 /// A load for which room was made, until it is over.
 struct Load<'a> {
@@ -81,7 +86,9 @@ impl Shelf {
         self.loads.fetch_add(1, Ordering::SeqCst);
         metrics::counter!("meishi_index_loads_total", "from" => from).increment(1);
         metrics::histogram!("meishi_index_load_seconds", "from" => from).record(begun.elapsed());
-        // An estimate may have been too low.
+        // An estimate may have been too low. It is not this one that gives way: others may have been
+        // asked for while it was loaded.
+        self.touch(slot);
         self.shrink().await;
         Ok(())
     }
@@ -99,7 +106,7 @@ impl Shelf {
             if seq >= head {
                 return Ok(true);
             }
-            let events = self.store.events(account, seq, READ_ROWS).await?;
+            let events = self.store.events(account, seq, INDEX_READ).await?;
             if events.is_empty() {
                 tracing::error!(%account, %seq, %head, "events are missing");
                 return Ok(false);
@@ -110,16 +117,20 @@ impl Shelf {
                 let Some(mut index) = place.take() else { return Ok(false) };
                 for event in events {
                     if let Err(error) = index.apply(event) {
+                        free(index);
                         tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
                         return Ok(false);
                     }
                 }
                 *place = Some(index);
+                // At once: whoever goes away at an await below must not leave the file behind.
+                if events.iter().any(|event| is_erasure(&event.body)) {
+                    self.forget(account);
+                }
             }
             self.count_followed(slot, events.len()).await;
-            if events.iter().any(|event| matches!(event.body, EventBody::ContactErased { .. })) {
-                self.forget(account);
-            }
+            // The store may answer at once each time.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -152,7 +163,7 @@ impl Shelf {
         }
         let seq = stamp.seq;
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.make_room(slot, bytes.saturating_add(bytes / 4)).await;
+        self.make_room(slot, estimate(bytes)).await;
         let load = Load { slot, budget: &self.budget, is_done: false };
         let this = Arc::clone(self);
         let limit = self.budget.limit;
@@ -177,6 +188,7 @@ impl Shelf {
             }
         };
         slot.set_forgone(is_without_grams(&index));
+        slot.refuse_from(0);
         slot.set_saved(seq);
         load.put(index, bytes).await;
         if self.follow(account, slot, counts.last_seq).await? {
@@ -249,14 +261,17 @@ impl Shelf {
         let mut snapshot = self.store.snapshot(account).await?;
         builder = builder.expecting(snapshot.count);
         while let Some(slice) = snapshot.contacts.next().await {
-            for contact in &slice? {
-                builder.push(contact);
+            for contacts in slice?.chunks(INDEX_READ) {
+                for contact in contacts {
+                    builder.push(contact);
+                }
+                // A large account takes seconds; others are served in between.
+                tokio::task::yield_now().await;
             }
             if builder.bytes() > limit {
+                free(builder);
                 return Ok(None);
             }
-            // A large account takes seconds; others are served in between.
-            tokio::task::yield_now().await;
         }
         // Grams are made all at once, which takes seconds.
         let build = move || {
@@ -290,7 +305,7 @@ impl Shelf {
         let json = serde_json::to_vec(event).map_err(|e| StoreError::Internal(e.to_string()))?;
         let database = self.store.database().await?;
         Ok(Some(Stamp {
-            program: PROGRAM.to_owned(),
+            program: program(),
             database: database.id,
             epoch: database.epoch,
             account,
@@ -315,14 +330,26 @@ fn is_without_grams(index: &Index) -> bool {
     !index.has_grams() && index.len() >= Index::GRAMS_FROM
 }
 
+/// Whether the event tells that somebody was erased.
+pub(super) const fn is_erasure(body: &EventBody) -> bool {
+    matches!(body, EventBody::ContactErased { .. })
+}
+
 /// What wrote a snapshot: another version may fold texts in another way.
-pub(super) const PROGRAM: &str = concat!("meishi ", env!("CARGO_PKG_VERSION"));
+pub(super) fn program() -> String {
+    format!("meishi {} fold {FOLD_VERSION}", env!("CARGO_PKG_VERSION"))
+}
 
 /// Whether so many events are to be applied that the contacts are read sooner: an event costs about
 /// as much as eight contacts of a load.
 pub(super) fn is_far_behind(seq: Seq, contacts: usize, head: Seq) -> bool {
     let behind = usize::try_from(head.0 - seq.0).unwrap_or_default();
     behind > FOLLOWED_EVENTS && behind > contacts / 8
+}
+
+/// Frees what may be large on a thread of its own: that takes milliseconds.
+pub(super) fn free<T: Send + 'static>(large: T) {
+    drop(tokio::task::spawn_blocking(move || drop(large)));
 }
 
 /// Does what takes long on a thread of its own.

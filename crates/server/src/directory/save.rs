@@ -1,17 +1,20 @@
 //! When snapshots are written, and when they are taken away.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::SeqCst},
+};
 
 use meishi_contacts::{
-    AccountId, EventBody, Seq,
-    limits::{READ_ROWS, SNAPSHOT_EVENTS},
+    AccountId, Seq,
+    limits::{INDEX_READ, SNAPSHOT_EVENTS, SNAPSHOT_PERIODS},
 };
 use meishi_index::{Index, Stamp};
 use meishi_store::StoreError;
 
 use super::{
     files::Begun,
-    load::{blocking, is_far_behind},
+    load::{blocking, is_erasure, is_far_behind},
     shelf::Shelf,
     slot::Slot,
 };
@@ -68,6 +71,17 @@ impl Shelf {
         let saved = slot.saved();
         let behind = usize::try_from(index.seq().0 - saved.0).unwrap_or_default();
         saved.0 == 0 || behind > SNAPSHOT_EVENTS.max(index.len() / 20)
+    }
+
+    /// Writes a snapshot if that pays and none was written, or failed, a short while ago.
+    pub(super) async fn save_if_due(self: &Arc<Self>, account: AccountId, slot: &Arc<Slot>) {
+        let round = self.round.load(SeqCst);
+        if slot.is_due(round) && self.is_worth_saving(slot).await {
+            let saved = self.save(account, slot, || false).await;
+            // A file for each of many erasures would be much to write.
+            let is_done = matches!(saved, Saved::Written | Saved::Failed);
+            slot.set_due(round + if is_done { SNAPSHOT_PERIODS } else { 1 });
+        }
     }
 
     /// Writes a snapshot of the account's index, unless somebody wants to change that meanwhile or
@@ -181,28 +195,41 @@ impl Shelf {
             self.store.heads(&accounts).await?.into_iter().collect();
         slots.retain(|(account, slot)| heads.get(account) != Some(&slot.examined()));
         for (account, slot) in slots {
-            let Some(counts) = self.store.counts(account).await? else {
-                self.forget(account);
-                continue;
-            };
-            let (head, contacts) = (counts.last_seq, usize::try_from(counts.contacts));
-            // An index looks at the events that it follows by itself.
-            let followed = slot.seq().await.unwrap_or_default();
-            slot.set_examined(followed);
-            if is_far_behind(slot.examined(), contacts.unwrap_or_default(), head) {
-                self.forget(account);
-                continue;
+            // One account's trouble must not keep the others' files.
+            if let Err(error) = self.drop_if_erased(account, &slot).await {
+                tracing::warn!(%account, %error, "the snapshot was not looked at");
             }
-            while slot.saved().0 > 0 && slot.examined() < head {
-                let events = self.store.events(account, slot.examined(), READ_ROWS).await?;
-                let is_erasure = |body: &EventBody| matches!(body, EventBody::ContactErased { .. });
-                match events.last() {
-                    Some(last) if !events.iter().any(|event| is_erasure(&event.body)) => {
-                        slot.set_examined(last.seq);
-                    }
-                    _ => self.forget(account),
+        }
+        Ok(())
+    }
+
+    /// Takes the account's snapshot away if somebody was erased since, or if that cannot be told.
+    async fn drop_if_erased(&self, account: AccountId, slot: &Slot) -> Result<(), StoreError> {
+        let Some(counts) = self.store.counts(account).await? else {
+            self.forget(account);
+            return Ok(());
+        };
+        let (head, contacts) = (counts.last_seq, usize::try_from(counts.contacts));
+        // An index looks at the events that it follows by itself.
+        let followed = slot.seq().await.unwrap_or_default();
+        slot.set_examined(followed);
+        if is_far_behind(slot.examined(), contacts.unwrap_or_default(), head) {
+            self.forget(account);
+            return Ok(());
+        }
+        while slot.saved().0 > 0 && slot.examined() < head {
+            let examined = slot.examined();
+            let events = self.store.events(account, examined, INDEX_READ).await?;
+            // An erasure may be among events that are not kept any more.
+            let is_next = events.first().is_some_and(|event| event.seq.0 == examined.0 + 1);
+            match events.last() {
+                Some(last) if is_next && !events.iter().any(|event| is_erasure(&event.body)) => {
+                    slot.set_examined(last.seq);
                 }
+                _ => self.forget(account),
             }
+            // The store may answer at once each time.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

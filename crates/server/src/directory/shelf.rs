@@ -46,6 +46,8 @@ pub(super) struct Shelf {
     pub(super) budget: Budget,
     pub(super) warming: Warming,
     slots: Mutex<HashMap<AccountId, Arc<Slot>>>,
+    /// The round of `look_after`.
+    pub(super) round: AtomicU64,
     /// Counts loads.
     pub(super) loads: AtomicU64,
     /// Counts who asks, so that it is known who was asked for last.
@@ -80,6 +82,7 @@ impl Shelf {
             settings,
             warming: Warming::default(),
             slots: Mutex::default(),
+            round: AtomicU64::new(0),
             loads: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
         }
@@ -88,6 +91,11 @@ impl Shelf {
     pub(super) fn slot(&self, account: AccountId) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(account).or_default())
+    }
+
+    /// Notes that the account is asked for now.
+    pub(super) fn touch(&self, slot: &Slot) {
+        slot.touch(self.ticks.fetch_add(1, SeqCst) + 1);
     }
 
     /// Every account that was asked for, or has a snapshot.
@@ -103,7 +111,7 @@ impl Shelf {
         counts: Counts,
     ) -> Result<Reading, QueryError> {
         let slot = self.slot(account);
-        slot.touch(self.ticks.fetch_add(1, SeqCst) + 1);
+        self.touch(&slot);
         loop {
             if slot.refuses(counts.contacts.unsigned_abs()) {
                 return Err(QueryError::NoRoom);
@@ -135,40 +143,47 @@ impl Shelf {
     /// dropped, it goes on without room.
     pub(super) async fn make_room(self: &Arc<Self>, slot: &Slot, bytes: usize) {
         let bytes = bytes.min(self.budget.limit);
+        let has_room = || self.budget.used().saturating_add(bytes) <= self.budget.limit;
         while !self.budget.try_begin(bytes) {
-            if !self.drop_one(Some(slot)).await && !self.budget.wait().await {
+            if !self.drop_until(Some(slot), has_room).await && !self.budget.wait().await {
                 self.budget.begin_all_the_same(bytes);
                 break;
             }
         }
-        slot.reserve(bytes);
+        slot.reserve(bytes, &self.budget);
     }
 
     /// Drops indexes as long as they take too much. The one that was asked for last stays.
     pub(super) async fn shrink(self: &Arc<Self>) {
-        while self.budget.is_exceeded() {
+        if self.budget.is_exceeded() {
             let last = self.all().into_iter().max_by_key(|(_, slot)| slot.used());
-            if !self.drop_one(last.as_ref().map(|(_, slot)| &**slot)).await {
-                break;
-            }
+            let last = last.as_ref().map(|(_, slot)| &**slot);
+            self.drop_until(last, || !self.budget.is_exceeded()).await;
         }
     }
 
-    /// Drops the index that was not asked for longest, of those that nobody is at.
-    async fn drop_one(self: &Arc<Self>, but: Option<&Slot>) -> bool {
+    /// Drops the indexes that were not asked for longest, of those that nobody is at, until it is
+    /// enough. Answers whether it dropped any.
+    async fn drop_until(
+        self: &Arc<Self>,
+        but: Option<&Slot>,
+        is_enough: impl Fn() -> bool,
+    ) -> bool {
+        let mut has_dropped = false;
         let mut slots = self.all();
         slots.retain(|(_, slot)| slot.bytes() > 0 && !but.is_some_and(|but| is_same(but, slot)));
         slots.sort_by_key(|(_, slot)| slot.used());
         for (account, slot) in slots {
-            if self.is_worth_saving(&slot).await {
-                self.save(account, &slot, || false).await;
-            }
+            self.save_if_due(account, &slot).await;
             if slot.try_drop(&self.budget) {
                 metrics::counter!("meishi_index_evictions_total").increment(1);
-                return true;
+                has_dropped = true;
+                if is_enough() {
+                    break;
+                }
             }
         }
-        false
+        has_dropped
     }
 
     /// Drops the account's index now, as if memory were wanted. Answers whether there was one.

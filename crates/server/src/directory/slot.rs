@@ -9,7 +9,7 @@ use meishi_contacts::Seq;
 use meishi_index::Index;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use super::memory::Budget;
+use super::{load::free, memory::Budget};
 
 /// Somebody reads the index; `None` where it is not loaded.
 pub(super) type Reading = OwnedRwLockReadGuard<Option<Index>>;
@@ -96,8 +96,11 @@ impl Slot {
 
     /// Takes the index away, whoever is at it.
     pub(super) async fn clear(&self, budget: &Budget) {
-        *self.write().await = None;
+        let mut place = self.write().await;
+        let taken = place.take();
         self.recount(0, 0, budget);
+        drop(place);
+        free(taken);
     }
 
     /// Notes what the index takes.
@@ -110,16 +113,16 @@ impl Slot {
     /// Takes the index away unless somebody is at it. Answers whether there was one.
     pub(super) fn try_drop(&self, budget: &Budget) -> bool {
         let Ok(mut index) = Arc::clone(&self.index).try_write_owned() else { return false };
-        let taken = index.take();
-        if taken.is_some() {
-            self.recount(0, 0, budget);
-        }
-        taken.is_some()
+        let Some(taken) = index.take() else { return false };
+        self.recount(0, 0, budget);
+        drop(index);
+        free(taken);
+        true
     }
 
-    /// Counts a load, for which the budget has made room.
-    pub(super) fn reserve(&self, bytes: usize) {
-        self.bytes.store(bytes, SeqCst);
+    /// Counts a load, for which the budget has made room, instead of what was counted before.
+    pub(super) fn reserve(&self, bytes: usize, budget: &Budget) {
+        budget.count(self.bytes.swap(bytes, SeqCst), 0);
     }
 
     pub(super) fn bytes(&self) -> usize {

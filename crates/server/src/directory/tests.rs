@@ -1,7 +1,8 @@
 //! Rows that are checked, and memory that is short.
 
 use meishi_contacts::{
-    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice, order::DEFAULT_ORDER,
+    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice,
+    limits::SNAPSHOT_PERIODS, order::DEFAULT_ORDER,
 };
 use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};
 use tempfile::TempDir;
@@ -194,4 +195,62 @@ async fn an_index_that_is_far_behind_is_not_saved() {
     assert_eq!(scene.directory.loaded().loads, 2, "it was read anew");
     scene.directory.close().await;
     assert_eq!(files(&folder), 1);
+}
+
+const fn erasure(id: i64) -> Change {
+    Change::EraseContact { id: ContactId(id) }
+}
+
+/// An event after the erasure is there, and the erasure itself is not kept any more.
+#[tokio::test]
+async fn an_erasure_among_events_that_are_gone_takes_the_snapshot_away() {
+    let (scene, folder) = with_snapshots().await;
+    let (account, shelf) = (scene.account, &scene.directory.shelf);
+    assert_eq!(shelf.save(account, &shelf.slot(account), || false).await, Saved::Written);
+    scene.apply(vec![erasure(1), Change::DeleteContact { id: ContactId(2) }]).await;
+    scene.directory.store.drop_events(account, UnixMillis(1)).await.unwrap();
+    shelf.drop_erased().await.unwrap();
+    assert_eq!(files(&folder), 0);
+}
+
+#[tokio::test]
+async fn snapshots_that_were_not_found_at_the_start_are_looked_for_later() {
+    let (mut scene, folder) = with_snapshots().await;
+    scene.directory.close().await;
+    let settings = scene.directory.shelf.settings.clone();
+    scene.directory = Directory::new(Arc::clone(&scene.directory.store), settings);
+    scene.directory.look_after(1).await;
+    assert_eq!(files(&folder), 1, "nobody was erased");
+    scene.apply(vec![erasure(1)]).await;
+    scene.directory.look_after(2).await;
+    assert_eq!(files(&folder), 0);
+}
+
+#[test]
+fn a_load_is_counted_instead_of_what_was_there_before() {
+    let (slot, budget) = (slot::Slot::default(), memory::Budget::new(Memory(100)));
+    slot.recount(30, 1, &budget);
+    assert!(budget.try_begin(50));
+    slot.reserve(50, &budget);
+    assert_eq!((slot.bytes(), budget.used()), (50, 50));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_of_long_queries_gives_up_in_time() {
+    let scene = Scene::new().await;
+    let all = u32::try_from(scene.directory.long_queries.available_permits()).unwrap();
+    let _taken = scene.directory.long_queries.acquire_many(all).await.unwrap();
+    tokio::time::pause();
+    let turn = scene.directory.long_turn().await;
+    assert!(matches!(turn, Err(StoreError::Busy)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_failed_is_not_tried_again_at_once() {
+    let (scene, folder) = with_snapshots().await;
+    let slot = scene.directory.shelf.slot(scene.account);
+    std::fs::write(&folder, "no directory").unwrap();
+    assert!(slot.is_due(0));
+    scene.directory.shelf.save_if_due(scene.account, &slot).await;
+    assert!(!slot.is_due(SNAPSHOT_PERIODS - 1) && slot.is_due(SNAPSHOT_PERIODS));
 }

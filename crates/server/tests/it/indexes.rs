@@ -109,7 +109,7 @@ async fn a_snapshot_of_another_database_is_taken_away() {
     // As another account's, as one that was being written, and what is none of ours.
     let indexes = folder.path().join("indexes");
     std::fs::write(indexes.join("99.snapshot"), &bytes).unwrap();
-    std::fs::write(indexes.join("1.7.unfinished"), &bytes).unwrap();
+    std::fs::write(indexes.join("1.7-0.unfinished"), &bytes).unwrap();
     std::fs::write(indexes.join("notes.txt"), "mine").unwrap();
     restarted(&app).app.directory.warm(UnixMillis(0)).await.unwrap();
     assert_eq!(files(folder.path()), [&format!("{}.snapshot", app.id), "notes.txt"]);
