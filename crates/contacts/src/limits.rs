@@ -49,7 +49,7 @@ pub const ATTRIBUTE_VALUES: usize = 200;
 /// Code points in the pattern that texts match.
 pub const REGEX_CHARS: usize = 255;
 /// Bytes that such a pattern takes when it is compiled, which bounds what matching costs.
-pub const REGEX_BYTES: usize = 64 * 1024;
+pub const REGEX_BYTES: usize = 128 * 1024;
 /// Code points in a text that is to match a pattern: longer ones do not fit, 422 `invalid`.
 pub const REGEX_TEXT_CHARS: usize = 1024;
 /// Values of a list that a fault repeats.
