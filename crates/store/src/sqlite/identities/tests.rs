@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::sqlite::migrations;
+
+/// What a transaction does to an address, or how it goes on.
+#[derive(Debug, Clone)]
+enum Step {
+    Give(Key, ContactId),
+    Take(Key),
+    /// Begins what `RollBackTo` undoes.
+    Savepoint,
+    RollBackTo,
+    Commit,
+    RollBack,
+    /// Dies and starts again.
+    Reopen,
+    Stop,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = (1_i64..3, 0_usize..3, 0_u32..40).prop_map(|(account, kind, value)| {
+        let identity = Identity { kind: IdentityKind::ALL[kind], value: value.to_string() };
+        (AccountId(account), identity)
+    });
+    prop_oneof![
+        12 => (key.clone(), 1_i64..5).prop_map(|(key, contact)| {
+            Step::Give(key, ContactId(contact))
+        }),
+        4 => key.prop_map(Step::Take),
+        1 => Just(Step::Savepoint),
+        1 => Just(Step::RollBackTo),
+        5 => Just(Step::Commit),
+        1 => Just(Step::RollBack),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Stop),
+    ]
+}
+
+fn open(connection: &Connection) -> Identities {
+    let known = Known::eager(connection);
+    Identities { gather: 20, known, ..Identities::open(connection).unwrap() }
+}
+
+fn rows(connection: &Connection) -> BTreeMap<Key, ContactId> {
+    let columns = "SELECT DISTINCT account_id, kind, value, contact_id FROM addresses";
+    let mut statement = connection.prepare(columns).unwrap();
+    let rows = statement.query_map([], |row| {
+        let identity =
+            Identity { kind: row::parsed(row, 1, IdentityKind::parse)?, value: row.get(2)? };
+        Ok(((AccountId(row.get(0)?), identity), ContactId(row.get(3)?)))
+    });
+    let rows: Vec<(Key, ContactId)> = rows.unwrap().map(Result::unwrap).collect();
+    let unique: BTreeMap<_, _> = rows.iter().cloned().collect();
+    assert_eq!(unique.len(), rows.len(), "an address has two holders");
+    unique
+}
+
+/// What readers find.
+fn found(identities: &Identities, connection: &Connection, key: &Key) -> Option<ContactId> {
+    let recent = identities.recent().owner(key.0, &key.1);
+    recent.or_else(|| sorted_owner(connection, key.0, &key.1).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn every_address_has_the_holder_that_it_was_given_last(
+        steps in prop::collection::vec(step(), 1..400),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+        let mut identities = open(&connection);
+        let mut committed: BTreeMap<Key, ContactId> = BTreeMap::new();
+        let mut now = committed.clone();
+        let mut savepoint = None;
+        connection.execute_batch("BEGIN").unwrap();
+        for step in steps {
+            match step {
+                Step::Give((account, identity), contact) => {
+                    let held = identities.owner(&connection, account, &identity).unwrap();
+                    prop_assert_eq!(held, now.get(&(account, identity.clone())).copied());
+                    if held.is_none() {
+                        identities.insert(&connection, account, &identity, contact).unwrap();
+                        now.insert((account, identity), contact);
+                    }
+                }
+                Step::Take((account, identity)) => {
+                    identities.remove(&connection, account, &identity).unwrap();
+                    now.remove(&(account, identity));
+                }
+                Step::Savepoint => {
+                    connection.execute_batch("SAVEPOINT s").unwrap();
+                    savepoint = Some((identities.savepoint(), now.clone()));
+                }
+                Step::RollBackTo => {
+                    if let Some((savepoint, before)) = savepoint.take() {
+                        connection.execute_batch("ROLLBACK TO s").unwrap();
+                        identities.roll_back_to(savepoint);
+                        now = before;
+                    }
+                }
+                Step::Commit => {
+                    identities.fold(&connection).unwrap();
+                    connection.execute_batch("COMMIT").unwrap();
+                    identities.commit();
+                    (committed, savepoint) = (now.clone(), None);
+                    prop_assert_eq!(rows(&connection), now.clone());
+                    for (key, holder) in &now {
+                        prop_assert_eq!(found(&identities, &connection, key), Some(*holder));
+                    }
+                    connection.execute_batch("BEGIN").unwrap();
+                }
+                Step::RollBack | Step::Reopen | Step::Stop => {
+                    connection.execute_batch("ROLLBACK").unwrap();
+                    identities.roll_back();
+                    (now, savepoint) = (committed.clone(), None);
+                    if matches!(step, Step::Stop) {
+                        fold_all(&connection).unwrap();
+                        let left = "SELECT count(*) FROM recent_identities";
+                        let left: i64 =
+                            connection.query_row(left, [], |row| row.get(0)).unwrap();
+                        prop_assert_eq!(left, 0);
+                    }
+                    if !matches!(step, Step::RollBack) {
+                        identities = open(&connection);
+                    }
+                    prop_assert_eq!(rows(&connection), now.clone());
+                    connection.execute_batch("BEGIN").unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_address_is_not_looked_for_once_all_are_read_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+    let mut identities = open(&connection);
+    let address = |n: i64| Identity { kind: IdentityKind::Email, value: n.to_string() };
+    let add = |identities: &mut Identities, numbers: std::ops::Range<i64>| {
+        connection.execute_batch("BEGIN").unwrap();
+        for n in numbers {
+            identities.insert(&connection, AccountId(1), &address(n), ContactId(n)).unwrap();
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        identities.commit();
+    };
+    // In the sorted table, in the appended one, and new after all were read.
+    add(&mut identities, 0..100);
+    fold_all(&connection).unwrap();
+    identities = open(&connection);
+    add(&mut identities, 100..110);
+    assert!(identities.known.may_hold(AccountId(1), &address(999)), "nothing is known yet");
+    identities.owner(&connection, AccountId(1), &address(999)).unwrap();
+    identities.known.wait();
+    add(&mut identities, 110..120);
+    for n in 0..120 {
+        assert!(identities.known.may_hold(AccountId(1), &address(n)), "{n}");
+    }
+    let held = |n: &i64| identities.known.may_hold(AccountId(2), &address(*n));
+    assert!((0..120).filter(held).count() < 20, "another account's are told apart");
+}
+
+#[test]
+fn what_is_gathered_is_folded_bit_by_bit_as_more_comes() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+    let mut identities = open(&connection);
+    let mut states = Vec::new();
+    for n in 0..60 {
+        connection.execute_batch("BEGIN").unwrap();
+        let identity = Identity { kind: IdentityKind::Email, value: n.to_string() };
+        identities.insert(&connection, AccountId(1), &identity, ContactId(n)).unwrap();
+        identities.fold(&connection).unwrap();
+        connection.execute_batch("COMMIT").unwrap();
+        identities.commit();
+        states.push(identities.fold.clone());
+    }
+    let inserting = states.iter().filter(|fold| matches!(fold, Fold::Inserting { .. }));
+    let trimming = states.iter().filter(|fold| matches!(fold, Fold::Trimming { .. }));
+    assert_eq!((inserting.count(), trimming.count()), (11, 10));
+    let counts = "SELECT (SELECT count(*) FROM identities),
+        (SELECT count(*) FROM recent_identities)";
+    let counts: (i64, i64) =
+        connection.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(counts, (40, 20));
+    assert_eq!(rows(&connection).len(), 60);
+}
