@@ -3,10 +3,11 @@
 WITH new AS (SELECT nextval('bench_ids') AS id),
 contact AS (
   INSERT INTO contacts (account_id, id, version, name, email, phone_number, identifier, thumbnail,
-    availability_status, blocked, additional_attributes, custom_attributes, created_at)
+    availability_status, blocked, additional_attributes, custom_attributes, created_at, links)
   SELECT :account, id, 1, 'Anna Meier ' || id, 'anna.' || id || '@example.com',
     '+491' || lpad(id::text, 9, '0'), 'user-' || id, '', 'offline', false,
-    '{"city":"Berlin","company_name":"ACME"}', '{"plan":"pro","seats":' || id || '}', 1764000000
+    '{"city":"Berlin","company_name":"ACME"}', '{"plan":"pro","seats":' || id || '}', 1764000000,
+    '[[1,"' || md5(id::text) || '",2]]'
   FROM new),
 identity AS (
   INSERT INTO identities (account_id, kind, value, contact_id, is_primary)

@@ -184,7 +184,7 @@ macro_rules! ids_below_the_last {
 ///
 /// Each statement reads a table from its beginning to its end at most once and looks up the rest
 /// by primary key, so that memory stays bounded and a million contacts take seconds.
-pub const CHECKS: [Check; 21] = [
+pub const CHECKS: [Check; 22] = [
     Check {
         name: "database_identity",
         severity: Severity::Wrong,
@@ -411,22 +411,42 @@ pub const CHECKS: [Check; 21] = [
         severity: Severity::Wrong,
         sql: "SELECT account_id, count(*)
               FROM (SELECT contact_inboxes.account_id AS account_id FROM contact_inboxes
-                    LEFT JOIN contacts ON contacts.account_id = contact_inboxes.account_id
-                      AND contacts.id = contact_inboxes.contact_id
                     LEFT JOIN inboxes ON inboxes.account_id = contact_inboxes.account_id
                       AND inboxes.id = contact_inboxes.inbox_id
-                    WHERE contacts.id IS NULL OR inboxes.id IS NULL
+                    LEFT JOIN held_links ON held_links.account_id = contact_inboxes.account_id
+                      AND held_links.contact_id = contact_inboxes.contact_id
+                      AND held_links.inbox_id = contact_inboxes.inbox_id
+                      AND held_links.source_id = contact_inboxes.source_id
+                      AND held_links.made_seq = inboxes.made_seq
+                    WHERE held_links.contact_id IS NULL
                     UNION ALL
-                    SELECT contact_labels.account_id AS account_id FROM contact_labels
-                    LEFT JOIN contacts ON contacts.account_id = contact_labels.account_id
-                      AND contacts.id = contact_labels.contact_id
-                    LEFT JOIN labels ON labels.account_id = contact_labels.account_id
-                      AND labels.id = contact_labels.label_id
-                    WHERE contacts.id IS NULL OR labels.id IS NULL) AS loose
+                    SELECT held_links.account_id AS account_id FROM held_links
+                    JOIN inboxes ON inboxes.account_id = held_links.account_id
+                      AND inboxes.id = held_links.inbox_id
+                      AND inboxes.made_seq = held_links.made_seq
+                    LEFT JOIN contact_inboxes
+                      ON contact_inboxes.account_id = held_links.account_id
+                      AND contact_inboxes.inbox_id = held_links.inbox_id
+                      AND contact_inboxes.source_id = held_links.source_id
+                      AND contact_inboxes.contact_id = held_links.contact_id
+                    WHERE contact_inboxes.contact_id IS NULL) AS loose
               GROUP BY account_id
               ORDER BY 1",
-        holds: "the channels and labels of contacts are there",
-        wrong: "links of contacts to channels and labels that lack one of the two: {count}",
+        holds: "contacts and channels agree on who is in which",
+        wrong: "links between contacts and channels that one of the two does not have: {count}",
+        advice: RESTORE,
+    },
+    Check {
+        // A number that was given and is of no label was one of a label that is gone.
+        name: "labels",
+        severity: Severity::Wrong,
+        sql: "SELECT held_labels.account_id, count(*) FROM held_labels
+              JOIN counters ON counters.account_id = held_labels.account_id
+              WHERE held_labels.label_id > counters.last_label_id
+              GROUP BY held_labels.account_id
+              ORDER BY 1",
+        holds: "no contact bears a label that was never made",
+        wrong: "labels that contacts bear and that were never made: {count}",
         advice: RESTORE,
     },
     Check {

@@ -16,6 +16,7 @@ pub mod copy;
 mod delivery;
 mod error;
 pub mod examine;
+mod held;
 mod key_cache;
 mod key_columns;
 mod ledger;

@@ -29,7 +29,7 @@ fn succeeds(finished: Finished, to: &str) {
     let mut lines: Vec<&str> = done.stdout.lines().collect();
     let last = lines.pop().unwrap();
     assert!(last.starts_with("copied ") && last.ends_with(to), "{last}");
-    assert_eq!(lines.len(), 18, "{done:?}");
+    assert_eq!(lines.len(), 17, "{done:?}");
     for line in &lines[1..] {
         let columns: Vec<&str> = line.split_whitespace().collect();
         assert_eq!((columns.len(), columns[3]), (4, "yes"), "{line}");

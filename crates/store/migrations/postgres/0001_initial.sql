@@ -55,9 +55,13 @@ CREATE TABLE inboxes (
   name text COLLATE "C" NOT NULL,
   channel_type text COLLATE "C" NOT NULL,
   created_at bigint NOT NULL,
+  made_seq bigint NOT NULL, -- the event that made it: its id may be given again
   PRIMARY KEY (account_id, id)
 );
 
+-- label_ids and links are what a contact is read with, without a look at other tables: JSON, and
+-- nothing where there are none. Numbers of labels and of the events that made channels are never
+-- given again, so that those of what was deleted may stay.
 CREATE TABLE contacts (
   account_id bigint NOT NULL,
   id bigint NOT NULL,
@@ -75,6 +79,8 @@ CREATE TABLE contacts (
   custom_attributes text COLLATE "C" NOT NULL,
   last_activity_at bigint, -- unix seconds
   created_at bigint NOT NULL, -- unix seconds
+  label_ids text COLLATE "C", -- [id, …]
+  links text COLLATE "C", -- [[inbox_id, source_id, the inbox's made_seq], …]
   PRIMARY KEY (account_id, id)
 ) WITH (fillfactor = 85);
 
@@ -91,16 +97,15 @@ CREATE TABLE identities (
 CREATE VIEW recent_identities AS SELECT * FROM identities WHERE false;
 CREATE VIEW addresses AS SELECT * FROM identities;
 
+-- Which contact an address in a channel leads to.
 CREATE TABLE contact_inboxes (
   account_id bigint NOT NULL,
   inbox_id bigint NOT NULL,
   source_id text COLLATE "C" NOT NULL,
   contact_id bigint NOT NULL,
   PRIMARY KEY (account_id, inbox_id, source_id),
-  FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id),
-  FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id)
+  FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id)
 );
-CREATE INDEX contact_inboxes_contact ON contact_inboxes (account_id, contact_id);
 
 CREATE TABLE labels (
   account_id bigint NOT NULL,
@@ -110,16 +115,14 @@ CREATE TABLE labels (
   UNIQUE (account_id, title)
 );
 
-CREATE TABLE contact_labels (
-  account_id bigint NOT NULL,
-  contact_id bigint NOT NULL,
-  label_id bigint NOT NULL,
-  PRIMARY KEY (account_id, contact_id, label_id),
-  FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id),
-  FOREIGN KEY (account_id, label_id) REFERENCES labels (account_id, id)
-);
--- A label that is deleted goes from all that bear it.
-CREATE INDEX contact_labels_label ON contact_labels (account_id, label_id);
+-- What the contacts' rows say, row by row.
+CREATE VIEW held_labels AS
+SELECT contacts.account_id, contacts.id AS contact_id, held.value::bigint AS label_id
+FROM contacts, json_array_elements_text(contacts.label_ids::json) AS held (value);
+CREATE VIEW held_links AS
+SELECT contacts.account_id, contacts.id AS contact_id, (held.value ->> 0)::bigint AS inbox_id,
+  (held.value ->> 1) COLLATE "C" AS source_id, (held.value ->> 2)::bigint AS made_seq
+FROM contacts, json_array_elements(contacts.links::json) AS held (value);
 
 -- The spine: every change, dense per account.
 CREATE TABLE events (

@@ -21,7 +21,6 @@ SELECT create_distributed_table('identities', 'account_id', colocate_with => 'co
 SELECT create_distributed_table('contact_inboxes', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('labels', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('attribute_definitions', 'account_id', colocate_with => 'counters');
-SELECT create_distributed_table('contact_labels', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('events', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('idempotency_keys', 'account_id', colocate_with => 'counters');
 SELECT create_distributed_table('deleted_contacts', 'account_id', colocate_with => 'counters');

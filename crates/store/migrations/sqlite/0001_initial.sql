@@ -52,9 +52,13 @@ CREATE TABLE inboxes (
   name TEXT NOT NULL,
   channel_type TEXT NOT NULL,
   created_at INTEGER NOT NULL,
+  made_seq INTEGER NOT NULL, -- the event that made it: its id may be given again
   PRIMARY KEY (account_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- label_ids and links are what a contact is read with, without a look at other tables: JSON, and
+-- nothing where there are none. Numbers of labels and of the events that made channels are never
+-- given again, so that those of what was deleted may stay.
 CREATE TABLE contacts (
   account_id INTEGER NOT NULL REFERENCES accounts (id),
   id INTEGER NOT NULL,
@@ -72,6 +76,8 @@ CREATE TABLE contacts (
   custom_attributes TEXT NOT NULL,
   last_activity_at INTEGER, -- unix seconds
   created_at INTEGER NOT NULL, -- unix seconds
+  label_ids TEXT, -- [id, …]
+  links TEXT, -- [[inbox_id, source_id, the inbox's made_seq], …]
   PRIMARY KEY (account_id, id)
 ) STRICT;
 
@@ -100,16 +106,15 @@ CREATE VIEW addresses AS
 SELECT account_id, kind, value, contact_id, is_primary FROM identities
 UNION ALL SELECT account_id, kind, value, contact_id, is_primary FROM recent_identities;
 
+-- Which contact an address in a channel leads to.
 CREATE TABLE contact_inboxes (
   account_id INTEGER NOT NULL,
   inbox_id INTEGER NOT NULL,
   source_id TEXT NOT NULL,
   contact_id INTEGER NOT NULL,
   PRIMARY KEY (account_id, inbox_id, source_id),
-  FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id),
-  FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id)
+  FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX contact_inboxes_contact ON contact_inboxes (account_id, contact_id);
 
 CREATE TABLE labels (
   account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -119,16 +124,14 @@ CREATE TABLE labels (
   UNIQUE (account_id, title)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE contact_labels (
-  account_id INTEGER NOT NULL,
-  contact_id INTEGER NOT NULL,
-  label_id INTEGER NOT NULL,
-  PRIMARY KEY (account_id, contact_id, label_id),
-  FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id),
-  FOREIGN KEY (account_id, label_id) REFERENCES labels (account_id, id)
-) STRICT, WITHOUT ROWID;
--- A label that is deleted goes from all that bear it.
-CREATE INDEX contact_labels_label ON contact_labels (account_id, label_id);
+-- What the contacts' rows say, row by row.
+CREATE VIEW held_labels AS
+SELECT contacts.account_id, contacts.id AS contact_id, held.value AS label_id
+FROM contacts, json_each(contacts.label_ids) AS held;
+CREATE VIEW held_links AS
+SELECT contacts.account_id, contacts.id AS contact_id, held.value ->> 0 AS inbox_id,
+  held.value ->> 1 AS source_id, held.value ->> 2 AS made_seq
+FROM contacts, json_each(contacts.links) AS held;
 
 -- The spine: every change, dense per account.
 CREATE TABLE events (

@@ -78,7 +78,7 @@ fn parameters(number: usize) -> String {
 use Kind::{Boolean, Bytes, Integer, Text};
 
 /// Every table.
-pub(super) const TABLES: [Table; 17] = [
+pub(super) const TABLES: [Table; 16] = [
     Table {
         name: "databases",
         key: &["one"],
@@ -136,6 +136,7 @@ pub(super) const TABLES: [Table; 17] = [
             ("name", Text),
             ("channel_type", Text),
             ("created_at", Integer),
+            ("made_seq", Integer),
         ],
         trace: Trace::Events,
     },
@@ -159,6 +160,8 @@ pub(super) const TABLES: [Table; 17] = [
             ("custom_attributes", Text),
             ("last_activity_at", Integer),
             ("created_at", Integer),
+            ("label_ids", Text),
+            ("links", Text),
             ("last_seq", Integer),
         ],
         trace: Trace::Events,
@@ -221,12 +224,6 @@ pub(super) const TABLES: [Table; 17] = [
             ("mode", Text),
             ("created_at", Integer),
         ],
-        trace: Trace::Events,
-    },
-    Table {
-        name: "contact_labels",
-        key: &["account_id", "contact_id", "label_id"],
-        columns: &[("account_id", Integer), ("contact_id", Integer), ("label_id", Integer)],
         trace: Trace::Events,
     },
     Table {

@@ -4,14 +4,14 @@ use meishi_contacts::{
     AccountId, Actor, ChannelType, Event, EventBody, Inbox, InboxId, KeyId, Seq, StoredKey,
 };
 
-use super::{Counters, NewEvent, keys::key_of};
+use super::{Counters, NewEvent, StoredInbox, keys::key_of};
 use crate::{Account, CreatedAccount, NewAccount};
 
 /// The rows of an account that is being made.
 #[derive(Debug)]
 pub(crate) struct AccountRows {
     pub(crate) account: Account,
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: StoredInbox,
     pub(crate) key: StoredKey,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) counters: Counters,
@@ -55,12 +55,14 @@ impl AccountRows {
             last_key_id: key.key.id.0,
             ..Counters::default()
         };
-        Self { account, inbox, key, events, counters }
+        let made = events.iter().find(|new| matches!(new.event.body, EventBody::InboxCreated(_)));
+        let made_seq = made.map(|new| new.event.seq).unwrap_or_default();
+        Self { account, inbox: StoredInbox { inbox, made_seq }, key, events, counters }
     }
 
     /// What the caller is told.
     pub(crate) fn created(self) -> CreatedAccount {
-        CreatedAccount { account: self.account, inbox: self.inbox, key: self.key.key }
+        CreatedAccount { account: self.account, inbox: self.inbox.inbox, key: self.key.key }
     }
 }
 

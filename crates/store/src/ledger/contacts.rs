@@ -12,7 +12,8 @@ use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
 pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, ChangeError> {
     let ledger = &mut *step.ledger;
     let mut faults = taken(ledger, &new.fields, None);
-    let inbox = new.link.as_ref().and_then(|link| ledger.inboxes.get(&link.inbox_id)).cloned();
+    let inbox = new.link.as_ref().and_then(|link| ledger.inboxes.get(&link.inbox_id));
+    let inbox = inbox.map(|stored| stored.inbox.clone());
     let link = match (&new.link, inbox) {
         (Some(link), Some(inbox)) => {
             let source_id = source_id(step.cx, step.number, link.source_id.as_ref());
@@ -164,7 +165,7 @@ pub(super) fn held_by_others(
 /// A contact's links, by channel and source id.
 pub(super) fn links(ledger: &Ledger, id: ContactId) -> Vec<ContactInbox> {
     let link = |(inbox, source_id): &super::LinkKey| {
-        let inbox = ledger.inboxes.get(inbox)?.clone();
+        let inbox = ledger.inboxes.get(inbox)?.inbox.clone();
         Some(ContactInbox { source_id: source_id.clone(), inbox })
     };
     let keys = ledger.link_keys.get(&id).into_iter().flatten();

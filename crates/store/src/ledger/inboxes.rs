@@ -5,7 +5,7 @@ use meishi_contacts::{
     ids::MAX_ID, limits::INBOXES,
 };
 
-use super::{Count, Ledger, LinkKey, Step};
+use super::{Count, Ledger, LinkKey, Step, StoredInbox};
 use crate::{ChangeError, Missing, Outcome};
 
 /// Makes a channel, under the id that the caller chose or the next one.
@@ -28,8 +28,8 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewInbox) -> Result<Outcome, Cha
         channel_type: new.channel_type,
         created_at: step.cx.at,
     };
-    ledger.inboxes.put(id, inbox.clone());
-    step.record(EventBody::InboxCreated(inbox.clone()));
+    let made_seq = step.record(EventBody::InboxCreated(inbox.clone()));
+    step.ledger.inboxes.put(id, StoredInbox { inbox: inbox.clone(), made_seq });
     Ok(Outcome::InboxCreated(inbox))
 }
 
@@ -39,12 +39,12 @@ pub(super) fn update(
     id: InboxId,
     patch: &InboxPatch,
 ) -> Result<Outcome, ChangeError> {
-    let mut inbox = expect(step, id)?.clone();
+    let StoredInbox { mut inbox, made_seq } = expect(step, id)?.clone();
     let Some(name) = patch.name.as_ref().filter(|name| **name != inbox.name) else {
         return Ok(Outcome::InboxUpdated(inbox));
     };
     let before = std::mem::replace(&mut inbox.name, name.clone());
-    step.ledger.inboxes.put(id, inbox.clone());
+    step.ledger.inboxes.put(id, StoredInbox { inbox: inbox.clone(), made_seq });
     let changes = vec![FieldChange::of(Field::Name, before, name.clone())];
     step.record(EventBody::InboxUpdated { id, changes });
     Ok(Outcome::InboxUpdated(inbox))
@@ -56,7 +56,7 @@ pub(super) fn delete(
     id: InboxId,
     force: bool,
 ) -> Result<Outcome, ChangeError> {
-    let inbox = expect(step, id)?.clone();
+    let inbox = expect(step, id)?.inbox.clone();
     let ledger = &mut *step.ledger;
     let links = link_count(ledger, id);
     if links > 0 {
@@ -86,6 +86,6 @@ fn link_count(ledger: &Ledger, id: InboxId) -> i64 {
     counted + ledger.links.growth_where(of_inbox)
 }
 
-fn expect<'a>(step: &'a Step<'_>, id: InboxId) -> Result<&'a Inbox, ChangeError> {
+fn expect<'a>(step: &'a Step<'_>, id: InboxId) -> Result<&'a StoredInbox, ChangeError> {
     step.ledger.inboxes.get(&id).ok_or(ChangeError::NotFound(Missing::Inbox))
 }

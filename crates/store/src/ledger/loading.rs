@@ -1,31 +1,33 @@
 //! What a store tells a ledger of the rows that its calls need.
 
 use meishi_contacts::{
-    AttributeDefinition, Contact, ContactId, Event, Identity, Inbox, InboxId, LabelCard, Seq,
-    StoredKey, StoredWebhook, WebhookId, limits::RELABELLINGS,
+    AttributeDefinition, ContactId, Event, Identity, InboxId, LabelCard, Seq, StoredKey,
+    StoredWebhook, WebhookId, limits::RELABELLINGS,
 };
 
-use super::{Count, DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, Traces};
-use crate::{ContactInbox, Redelivery};
+use super::{
+    Count, DeliveryRow, KeptOutcome, Ledger, LinkKey, OutcomeKey, StoredContact, StoredInbox,
+    Traces,
+};
+use crate::{Redelivery, held::LoadedContact};
 
 impl Ledger {
     /// Notes a contact as it is stored, with its labels, its links and their channels, and the last
     /// event of its history.
-    pub(crate) fn load_contact(
-        &mut self,
-        contact: Contact,
-        links: Vec<ContactInbox>,
-        last_seq: Seq,
-    ) {
-        let id = contact.id;
-        for identity in contact.identities() {
-            self.identities.load(identity, id);
+    pub(crate) fn load_contact(&mut self, loaded: LoadedContact) {
+        let (id, last_seq) = (loaded.contact.id, loaded.last_seq);
+        for (label, title) in &loaded.labels {
+            self.titles.load(title.clone(), *label);
         }
-        for ContactInbox { source_id, inbox } in links {
-            let key = (inbox.id, source_id);
+        for (source_id, stored) in &loaded.links {
+            let key = (stored.inbox.id, source_id.clone());
             self.link_keys.entry(id).or_default().insert(key.clone());
             self.links.load(key, id);
-            self.inboxes.load(inbox.id, inbox);
+            self.load_inbox(stored.clone());
+        }
+        let contact = loaded.into_contact();
+        for identity in contact.identities() {
+            self.identities.load(identity, id);
         }
         self.contacts.load(id, StoredContact { contact, last_seq });
     }
@@ -75,8 +77,8 @@ impl Ledger {
     }
 
     /// Notes a channel.
-    pub(crate) fn load_inbox(&mut self, inbox: Inbox) {
-        self.inboxes.load(inbox.id, inbox);
+    pub(crate) fn load_inbox(&mut self, stored: StoredInbox) {
+        self.inboxes.load(stored.inbox.id, stored);
     }
 
     /// Notes how many the account has.

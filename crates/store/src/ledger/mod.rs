@@ -91,6 +91,14 @@ pub(crate) struct StoredContact {
     pub(crate) last_seq: Seq,
 }
 
+/// A channel with its place in the record.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredInbox {
+    pub(crate) inbox: Inbox,
+    /// The event that made it, which tells it from others that had its id before.
+    pub(crate) made_seq: Seq,
+}
+
 /// An event with its place in a contact's history.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewEvent {
@@ -113,7 +121,7 @@ pub(crate) struct Ledger {
     links: Rows<LinkKey, ContactId>,
     /// Where to look for a contact's links; `links` says which of them there are.
     link_keys: BTreeMap<ContactId, BTreeSet<LinkKey>>,
-    inboxes: Rows<InboxId, Inbox>,
+    inboxes: Rows<InboxId, StoredInbox>,
     /// Channels whose links all go, those that were not loaded too.
     emptied_inboxes: Rows<InboxId, ()>,
     labels: Rows<LabelId, LabelCard>,

@@ -119,7 +119,8 @@ fn restore(step: &mut Step<'_>, seq: Seq, card: Card) -> Result<Outcome, ChangeE
     let mut links = Vec::new();
     for link in contact_inboxes {
         let key = (link.inbox_id, link.source_id);
-        let Some(inbox) = ledger.inboxes.get(&key.0).cloned() else { continue };
+        let Some(stored) = ledger.inboxes.get(&key.0) else { continue };
+        let inbox = stored.inbox.clone();
         if let Some(holder) = ledger.links.get(&key) {
             faults.push(Fault::taken("source_id", *holder));
         }

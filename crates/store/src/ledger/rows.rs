@@ -31,11 +31,6 @@ impl<K: Ord + Clone, V: PartialEq> Rows<K, V> {
         self.loaded.insert(key, row);
     }
 
-    /// The row as it is stored.
-    pub(super) fn loaded(&self, key: &K) -> Option<&V> {
-        self.loaded.get(key)
-    }
-
     /// The row as it is now.
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         match self.pending.get(key).or_else(|| self.accepted.get(key)) {

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use meishi_contacts::{
-    AttributeDefinition, ContactId, EventBody, Identity, Inbox, InboxId, KeyId, Label, LabelCard,
-    LabelId, Seq, StoredKey, StoredWebhook, WebhookId, WebhookState,
+    AttributeDefinition, ContactId, EventBody, Identity, InboxId, KeyId, LabelCard, LabelId, Seq,
+    StoredKey, StoredWebhook, WebhookId, WebhookState,
 };
 
 use super::{
     Counters, DeliveryRow, KeptOutcome, Ledger, LinkKey, NewEvent, OutcomeKey, StoredContact,
-    erasure::tells_of, rows::Difference,
+    StoredInbox, erasure::tells_of, rows::Difference,
 };
+use crate::held::{ContactRow, HeldLink};
 
 /// What of the record an erasure empties.
 #[derive(Debug)]
@@ -32,10 +33,8 @@ pub(crate) struct Erased {
 pub(crate) struct Writes {
     /// Channels whose links all go.
     pub(crate) emptied_inboxes: Vec<InboxId>,
-    /// Labels that go, with all rows of contacts that bear them.
+    /// Labels that go. Contacts that bear them keep their numbers, which mean nothing from then on.
     pub(crate) gone_labels: Vec<LabelId>,
-    /// Contacts whose label rows go; those that stay are among `new_contact_labels`.
-    pub(crate) unlabelled_contacts: Vec<ContactId>,
     /// Keys whose definitions go, or come anew.
     pub(crate) gone_attributes: Vec<String>,
     pub(crate) gone_links: Vec<LinkKey>,
@@ -49,10 +48,10 @@ pub(crate) struct Writes {
     pub(crate) returned_contacts: Vec<ContactId>,
     pub(crate) gone_webhooks: Vec<WebhookId>,
     pub(crate) erased: Vec<Erased>,
-    pub(crate) new_inboxes: Vec<Inbox>,
-    pub(crate) changed_inboxes: Vec<Inbox>,
-    pub(crate) new_contacts: Vec<StoredContact>,
-    pub(crate) changed_contacts: Vec<StoredContact>,
+    pub(crate) new_inboxes: Vec<StoredInbox>,
+    pub(crate) changed_inboxes: Vec<StoredInbox>,
+    pub(crate) new_contacts: Vec<ContactRow>,
+    pub(crate) changed_contacts: Vec<ContactRow>,
     /// Where the histories begin of contacts that are gone; one may have been known.
     pub(crate) deleted_contacts: Vec<(ContactId, Seq)>,
     pub(crate) new_identities: Vec<(Identity, ContactId)>,
@@ -61,7 +60,6 @@ pub(crate) struct Writes {
     /// own before one gets another's.
     pub(crate) changed_labels: Vec<LabelCard>,
     pub(crate) new_labels: Vec<LabelCard>,
-    pub(crate) new_contact_labels: Vec<(ContactId, LabelId)>,
     pub(crate) new_attributes: Vec<AttributeDefinition>,
     pub(crate) new_keys: Vec<StoredKey>,
     pub(crate) changed_keys: Vec<StoredKey>,
@@ -93,45 +91,21 @@ impl Ledger {
     /// What the accepted calls left.
     pub(crate) fn into_writes(mut self) -> Writes {
         let mut writes = Writes::default();
+        for Difference { key, before, after } in std::mem::take(&mut self.contacts).differences() {
+            match (before, after) {
+                // Of its own row nothing changed: labels that it bears were renamed or deleted.
+                (Some(before), Some(after)) if before.last_seq == after.last_seq => {}
+                (None, Some(after)) => writes.new_contacts.push(self.row(after)),
+                (Some(_), Some(after)) => writes.changed_contacts.push(self.row(after)),
+                (_, None) => writes.gone_contacts.push(key),
+            }
+        }
         sort_out(
             self.labels.differences(),
             &mut writes.gone_labels,
             &mut writes.new_labels,
             &mut writes.changed_labels,
         );
-        let titles = &self.titles;
-        let gone: BTreeSet<LabelId> = writes.gone_labels.iter().copied().collect();
-        for Difference { key, before, after } in self.contacts.differences() {
-            let labels_of = |stored: &'_ Option<StoredContact>| -> Vec<Label> {
-                stored.as_ref().map(|stored| stored.contact.labels.clone()).unwrap_or_default()
-            };
-            let (held, bears) = (labels_of(&before), labels_of(&after));
-            // By number, since a title may be another one now. The number of a label that no change
-            // needed is not known, but its title is what it was. Rows of labels that are gone go
-            // with those.
-            let held: BTreeSet<Borne<'_>> =
-                held.iter().map(|title| borne(titles.loaded(title), title)).collect();
-            let held = held
-                .into_iter()
-                .filter(|label| !matches!(label, Borne::Id(id) if gone.contains(id)));
-            let bears: BTreeSet<Borne<'_>> =
-                bears.iter().map(|title| borne(titles.get(title), title)).collect();
-            if !held.eq(bears.iter().copied()) {
-                writes.unlabelled_contacts.extend(before.as_ref().map(|_| key));
-                let numbers = bears.iter().filter_map(|label| match label {
-                    Borne::Id(id) => Some((key, *id)),
-                    Borne::Title(_) => None,
-                });
-                writes.new_contact_labels.extend(numbers);
-            }
-            match (before, after) {
-                // Of its own row nothing changed: labels that it bears were renamed or deleted.
-                (Some(before), Some(after)) if before.last_seq == after.last_seq => {}
-                (None, Some(contact)) => writes.new_contacts.push(contact),
-                (Some(_), Some(contact)) => writes.changed_contacts.push(contact),
-                (_, None) => writes.gone_contacts.push(key),
-            }
-        }
         for Difference { key, before, after } in self.attributes.differences() {
             writes.gone_attributes.extend(before.map(|_| key));
             writes.new_attributes.extend(after);
@@ -191,6 +165,20 @@ impl Ledger {
         writes.counters = (self.counters != self.loaded_counters).then_some(self.counters);
         writes
     }
+
+    /// A contact's row, with the numbers of its labels and its links as they are in the end.
+    fn row(&self, stored: StoredContact) -> ContactRow {
+        let id = stored.contact.id;
+        let labels = stored.contact.labels.iter();
+        let label_ids = labels.filter_map(|title| self.titles.get(title).copied()).collect();
+        let keys = self.link_keys.get(&id).into_iter().flatten();
+        let held = keys.filter(|key| self.links.get(key) == Some(&id));
+        let link = |(inbox, source_id): &LinkKey| {
+            let made_seq = self.inboxes.get(inbox)?.made_seq;
+            Some(HeldLink(*inbox, source_id.clone(), made_seq))
+        };
+        ContactRow { stored, label_ids, links: held.filter_map(link).collect() }
+    }
 }
 
 /// Whether a webhook was set to work again, or has a new URL.
@@ -198,17 +186,6 @@ fn is_revived(changed: &Difference<WebhookId, StoredWebhook>) -> bool {
     let is_at_work = |stored: &StoredWebhook| stored.webhook.state == WebhookState::Enabled;
     let (Some(before), Some(after)) = (&changed.before, &changed.after) else { return false };
     (!is_at_work(before) && is_at_work(after)) || before.webhook.url != after.webhook.url
-}
-
-/// A label as one side of a change of a contact has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Borne<'a> {
-    Id(LabelId),
-    Title(&'a Label),
-}
-
-fn borne<'a>(id: Option<&LabelId>, title: &'a Label) -> Borne<'a> {
-    id.map_or(Borne::Title(title), |id| Borne::Id(*id))
 }
 
 /// Rows that are nothing but who owns them: a new owner is a row that goes and one that comes.

@@ -17,7 +17,7 @@ use super::{
     session::Session,
     statement::statements,
 };
-use crate::{ContactInbox, ContactRecord, Include};
+use crate::{ContactRecord, Include, held::LoadedContact};
 
 /// The columns of a contact, in the order in which [`row::contact`] reads them.
 macro_rules! select {
@@ -28,10 +28,9 @@ macro_rules! select {
                c.additional_attributes, c.custom_attributes, c.last_activity_at, c.created_at,
                ARRAY(
                  SELECT (
-                   SELECT label.title FROM labels AS label
-                   WHERE label.account_id = held.account_id AND label.id = held.label_id)
-                 FROM contact_labels AS held
-                 WHERE held.account_id = c.account_id AND held.contact_id = c.id),
+                   SELECT json_build_array(label.id, label.title)::text FROM labels AS label
+                   WHERE label.account_id = c.account_id AND label.id = held.id::bigint)
+                 FROM json_array_elements_text(c.label_ids::json) AS held (id)),
                c.last_seq",
             $more,
             $from
@@ -54,13 +53,14 @@ statements! {
         select!(
             ", ARRAY(
                  SELECT (
-                   SELECT json_build_array(
-                     link.source_id, inbox.id, inbox.name, inbox.channel_type,
-                     inbox.created_at)::text
+                   SELECT CASE WHEN inbox.made_seq = (held.link ->> 2)::bigint THEN
+                     json_build_array(
+                       held.link ->> 1, inbox.id, inbox.name, inbox.channel_type,
+                       inbox.created_at, inbox.made_seq)::text END
                    FROM inboxes AS inbox
-                   WHERE inbox.account_id = link.account_id AND inbox.id = link.inbox_id)
-                 FROM contact_inboxes AS link
-                 WHERE link.account_id = c.account_id AND link.contact_id = c.id)",
+                   WHERE inbox.account_id = c.account_id
+                     AND inbox.id = (held.link ->> 0)::bigint)
+                 FROM json_array_elements(c.links::json) AS held (link))",
             ""
         ),
         wanted!()
@@ -92,12 +92,8 @@ pub(super) async fn records(
     };
     let rows = session.query(statement, &[&account.0, &numbers]).await?;
     let record = |row: &Row| -> Result<(ContactId, ContactRecord), Error> {
-        let contact = row::contact(row)?;
-        let contact_inboxes = match include {
-            Include::Nothing => Vec::new(),
-            Include::Inboxes => row::contact_inboxes(row, 17)?,
-        };
-        Ok((contact.id, ContactRecord { contact, contact_inboxes }))
+        let record = row::contact(row, include)?.into_record();
+        Ok((record.contact.id, record))
     };
     let mut found = rows.iter().map(record).collect::<Result<HashMap<_, _>, _>>()?;
     // An id that is asked for twice is answered twice.
@@ -110,19 +106,17 @@ pub(super) async fn records(
     Ok(records)
 }
 
-/// Contacts with their channels and the last events of their histories, in no order.
+/// Contacts as the ledger wants them, in no order.
 pub(super) async fn load(
     session: &Session,
     account: AccountId,
     ids: &[i64],
-) -> Result<Vec<(Contact, Vec<ContactInbox>, Seq)>, Error> {
+) -> Result<Vec<LoadedContact>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let rows = session.query(RECORDS, &[&account.0, &ids]).await?;
-    let stored =
-        |row: &Row| Ok((row::contact(row)?, row::contact_inboxes(row, 17)?, Seq(column(row, 16)?)));
-    rows.iter().map(stored).collect()
+    rows.iter().map(|row| row::contact(row, Include::Inboxes)).collect()
 }
 
 /// The contacts after one, by id.
@@ -133,7 +127,8 @@ pub(super) async fn slice(
     limit: i64,
 ) -> Result<Vec<Contact>, Error> {
     let rows = session.query(SLICE, &[&account.0, &after.0, &limit]).await?;
-    rows.iter().map(row::contact).collect()
+    let contact = |row: &Row| Ok(row::contact(row, Include::Nothing)?.into_contact());
+    rows.iter().map(contact).collect()
 }
 
 /// The account's last event and how many contacts it has.

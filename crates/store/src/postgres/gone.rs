@@ -13,13 +13,9 @@ use crate::ledger::Writes;
 statements! {
     EMPTY_INBOX(INT8, INT8) = "DELETE FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2";
-    UNLABEL(INT8, INT8) = "DELETE FROM contact_labels
-         WHERE account_id = $1 AND label_id = $2";
     DELETE_LABEL(INT8, INT8) = "DELETE FROM labels WHERE account_id = $1 AND id = $2";
     DELETE_ATTRIBUTE(INT8, TEXT) = "DELETE FROM attribute_definitions
          WHERE account_id = $1 AND key = $2";
-    DELETE_CONTACT_LABELS(INT8, INT8) = "DELETE FROM contact_labels
-         WHERE account_id = $1 AND contact_id = $2";
     DELETE_LINK(INT8, INT8, TEXT) = "DELETE FROM contact_inboxes
          WHERE account_id = $1 AND inbox_id = $2 AND source_id = $3";
     DELETE_IDENTITY(INT8, TEXT, TEXT) = "DELETE FROM identities
@@ -48,14 +44,10 @@ pub(super) fn rows<'a>(batch: &mut Batch<'a>, writes: &'a Writes) -> Result<(), 
         batch.send(EMPTY_INBOX, Expect::Any, (inbox.0,));
     }
     for label in &writes.gone_labels {
-        batch.send(UNLABEL, Expect::Any, (label.0,));
         batch.send(DELETE_LABEL, Expect::Rows(1), (label.0,));
     }
     for key in &writes.gone_attributes {
         batch.send(DELETE_ATTRIBUTE, Expect::Rows(1), (key.as_str(),));
-    }
-    for contact in &writes.unlabelled_contacts {
-        batch.send(DELETE_CONTACT_LABELS, Expect::Any, (contact.0,));
     }
     for (inbox, source_id) in &writes.gone_links {
         batch.send(DELETE_LINK, Expect::Rows(1), (inbox.0, source_id.as_str()));

@@ -3,11 +3,12 @@
 use meishi_contacts::{AccountId, Inbox, InboxId};
 
 use super::{error::Error, row, session::Session, statement::statements};
+use crate::ledger::StoredInbox;
 
 statements! {
-    SOME(INT8, INT8_ARRAY) = "SELECT id, name, channel_type, created_at FROM inboxes
+    SOME(INT8, INT8_ARRAY) = "SELECT id, name, channel_type, created_at, made_seq FROM inboxes
          WHERE account_id = $1 AND id = ANY($2)";
-    ALL(INT8) = "SELECT id, name, channel_type, created_at FROM inboxes
+    ALL(INT8) = "SELECT id, name, channel_type, created_at, made_seq FROM inboxes
          WHERE account_id = $1 ORDER BY id";
 }
 
@@ -17,7 +18,8 @@ pub(super) async fn get(
     account: AccountId,
     id: InboxId,
 ) -> Result<Option<Inbox>, Error> {
-    Ok(some(session, account, &[id.0]).await?.into_iter().next())
+    let found = some(session, account, &[id.0]).await?.into_iter().next();
+    Ok(found.map(|stored| stored.inbox))
 }
 
 /// Those of the channels that there are, in no order.
@@ -25,7 +27,7 @@ pub(super) async fn some(
     session: &Session,
     account: AccountId,
     ids: &[i64],
-) -> Result<Vec<Inbox>, Error> {
+) -> Result<Vec<StoredInbox>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -34,5 +36,6 @@ pub(super) async fn some(
 
 /// The account's channels, by id.
 pub(super) async fn list(session: &Session, account: AccountId) -> Result<Vec<Inbox>, Error> {
-    session.query(ALL, &[&account.0]).await?.iter().map(row::inbox).collect()
+    let rows = session.query(ALL, &[&account.0]).await?;
+    rows.iter().map(|row| Ok(row::inbox(row)?.inbox)).collect()
 }

@@ -97,8 +97,8 @@ impl Reader<'_> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let found = contacts::load(self.session, self.account, &ids).await?;
         Ok(Box::new(|ledger| {
-            for (contact, links, last_seq) in found {
-                ledger.load_contact(contact, links, last_seq);
+            for contact in found {
+                ledger.load_contact(contact);
             }
         }))
     }

@@ -2,26 +2,28 @@
 
 use meishi_contacts::{
     AccountId, ApiKey, Attributes, Availability, ChannelType, Contact, ContactId, Email, Event,
-    Identifier, Inbox, InboxId, KeyId, Label, Phone, Role, SecretHash, Seq, SourceId, StoredKey,
-    UnixMillis, UnixSeconds, Version,
+    Identifier, Inbox, InboxId, KeyId, Label, LabelId, Phone, Role, SecretHash, Seq, SourceId,
+    StoredKey, UnixMillis, UnixSeconds, Version,
 };
+use serde::de::DeserializeOwned;
 use tokio_postgres::{Row, types::FromSql};
 
 use super::error::Error;
-use crate::{ContactInbox, ledger};
+use crate::{
+    Include,
+    held::LoadedContact,
+    ledger::{self, StoredInbox},
+};
 
 /// A column, or why it is not what was written.
 pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
     row.try_get(index).map_err(|error| unreadable(index, &error))
 }
 
-/// A contact with its labels from the columns that `contacts.rs` reads.
-pub(super) fn contact(row: &Row) -> Result<Contact, Error> {
+/// A contact from the columns that `contacts.rs` reads.
+pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Error> {
     let text = |index| column::<Option<String>>(row, index);
-    let mut labels: Vec<Label> =
-        column::<Vec<String>>(row, 15)?.into_iter().map(Label::from_stored).collect();
-    labels.sort_unstable();
-    Ok(Contact {
+    let contact = Contact {
         id: ContactId(column(row, 0)?),
         version: Version(column(row, 1)?),
         name: column(row, 2)?,
@@ -37,34 +39,46 @@ pub(super) fn contact(row: &Row) -> Result<Contact, Error> {
         custom_attributes: attributes(row, 12)?,
         last_activity_at: column::<Option<i64>>(row, 13)?.map(UnixSeconds),
         created_at: UnixSeconds(column(row, 14)?),
-        labels,
-    })
+        labels: Vec::new(),
+    };
+    let labels = held(row, 15)?.into_iter().map(|(id, title)| (LabelId(id), title));
+    let labels = labels.map(|(id, title)| (id, Label::from_stored(title))).collect();
+    let links = match include {
+        Include::Nothing => Vec::new(),
+        Include::Inboxes => links(row, 17)?,
+    };
+    Ok(LoadedContact { contact, last_seq: Seq(column(row, 16)?), labels, links })
 }
 
-/// A contact's channels from an array of JSON arrays.
-pub(super) fn contact_inboxes(row: &Row, index: usize) -> Result<Vec<ContactInbox>, Error> {
-    let links = column::<Vec<&str>>(row, index)?.into_iter().map(|link| {
-        let (source_id, id, name, channel_type, created_at): (String, i64, String, String, i64) =
-            serde_json::from_str(link).map_err(|error| not_json(index, &error))?;
+/// What hangs on a contact, from an array of JSON arrays, where there still is what it hangs on.
+fn held<T: DeserializeOwned>(row: &Row, index: usize) -> Result<Vec<T>, Error> {
+    let found = column::<Vec<Option<&str>>>(row, index)?.into_iter().flatten();
+    found.map(|json| serde_json::from_str(json).map_err(|error| not_json(index, &error))).collect()
+}
+
+/// A contact's channels.
+fn links(row: &Row, index: usize) -> Result<Vec<(SourceId, StoredInbox)>, Error> {
+    let link = |link: (String, i64, String, String, i64, i64)| {
+        let (source_id, id, name, channel_type, created_at, made_seq) = link;
         let channel_type = ChannelType::parse(&channel_type)
             .ok_or_else(|| unreadable(index, &"a channel type that is not known"))?;
         let inbox =
             Inbox { id: InboxId(id), name, channel_type, created_at: UnixMillis(created_at) };
-        Ok(ContactInbox { source_id: SourceId::from_stored(source_id), inbox })
-    });
-    let mut links = links.collect::<Result<Vec<_>, Error>>()?;
-    links.sort_unstable_by(|a, b| (a.inbox.id, &a.source_id).cmp(&(b.inbox.id, &b.source_id)));
-    Ok(links)
+        let stored = StoredInbox { inbox, made_seq: Seq(made_seq) };
+        Ok((SourceId::from_stored(source_id), stored))
+    };
+    held(row, index)?.into_iter().map(link).collect()
 }
 
-/// A channel from `id, name, channel_type, created_at`.
-pub(super) fn inbox(row: &Row) -> Result<Inbox, Error> {
-    Ok(Inbox {
+/// A channel from `id, name, channel_type, created_at, made_seq`.
+pub(super) fn inbox(row: &Row) -> Result<StoredInbox, Error> {
+    let inbox = Inbox {
         id: InboxId(column(row, 0)?),
         name: column(row, 1)?,
         channel_type: parsed(row, 2, ChannelType::parse)?,
         created_at: UnixMillis(column(row, 3)?),
-    })
+    };
+    Ok(StoredInbox { inbox, made_seq: Seq(column(row, 4)?) })
 }
 
 /// A key from the columns that `keys.rs` reads.
@@ -101,7 +115,7 @@ pub(super) fn event(row: &Row) -> Result<Event, Error> {
 }
 
 /// A column of JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row, index: usize) -> Result<T, Error> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row, index: usize) -> Result<T, Error> {
     serde_json::from_str(column(row, index)?).map_err(|error| not_json(index, &error))
 }
 

@@ -1,7 +1,7 @@
 //! What calls left, written table by table in one round trip: what goes (`gone.rs`), then what comes or
 //! changes, where a list is a few arrays that `unnest` makes rows of again.
 
-use meishi_contacts::{AccountId, AttributeDefinition, Email, Identifier, Inbox, Phone, StoredKey};
+use meishi_contacts::{AccountId, AttributeDefinition, Email, Identifier, Phone, StoredKey};
 use tokio_postgres::types::ToSql;
 
 use super::{
@@ -12,44 +12,52 @@ use super::{
     session::Session,
     statement::{Statement, statements},
 };
-use crate::ledger::{
-    AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, Writes, actor_columns,
+use crate::{
+    held::{self, ContactRow},
+    ledger::{
+        AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, StoredInbox,
+        Writes, actor_columns,
+    },
 };
 
 statements! {
-    INSERT_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
-        "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
-         VALUES ($1, $2, $3, $4, $5)";
-    UPDATE_INBOX(INT8, INT8, TEXT, TEXT, INT8) =
-        "UPDATE inboxes SET name = $3, channel_type = $4, created_at = $5
+    INSERT_INBOX(INT8, INT8, TEXT, TEXT, INT8, INT8) =
+        "INSERT INTO inboxes (account_id, id, name, channel_type, created_at, made_seq)
+         VALUES ($1, $2, $3, $4, $5, $6)";
+    UPDATE_INBOX(INT8, INT8, TEXT, TEXT, INT8, INT8) =
+        "UPDATE inboxes SET name = $3, channel_type = $4, created_at = $5, made_seq = $6
          WHERE account_id = $1 AND id = $2";
     INSERT_CONTACTS(
         INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
         TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        INT8_ARRAY, INT8_ARRAY
+        INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY
     ) = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name, email,
            phone_number, identifier, thumbnail, availability_status, blocked,
-           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq)
+           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq,
+           label_ids, links)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])";
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[],
+           $19::text[])";
     UPDATE_CONTACTS(
         INT8, INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
         TEXT_ARRAY, TEXT_ARRAY, TEXT_ARRAY, BOOL_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        INT8_ARRAY, INT8_ARRAY
+        INT8_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY
     ) = "UPDATE contacts AS c SET version = new.version, name = new.name,
            first_name = new.first_name, last_name = new.last_name, email = new.email,
            phone_number = new.phone_number, identifier = new.identifier,
            thumbnail = new.thumbnail, availability_status = new.availability_status,
            blocked = new.blocked, additional_attributes = new.additional_attributes,
            custom_attributes = new.custom_attributes, last_activity_at = new.last_activity_at,
-           created_at = new.created_at, last_seq = new.last_seq
+           created_at = new.created_at, last_seq = new.last_seq, label_ids = new.label_ids,
+           links = new.links
          FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])
+           $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[],
+           $19::text[])
            AS new(id, version, name, first_name, last_name, email, phone_number, identifier,
              thumbnail, availability_status, blocked, additional_attributes, custom_attributes,
-             last_activity_at, created_at, last_seq)
+             last_activity_at, created_at, last_seq, label_ids, links)
          WHERE c.account_id = $1 AND c.id = new.id";
     INSERT_IDENTITIES(INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY) =
         "INSERT INTO identities (account_id, kind, value, contact_id, is_primary)
@@ -70,9 +78,6 @@ statements! {
         "INSERT INTO attribute_definitions (account_id, id, key, name, description, type,
            list_values, regex, hint, mode, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    INSERT_CONTACT_LABELS(INT8, INT8_ARRAY, INT8_ARRAY) =
-        "INSERT INTO contact_labels (account_id, contact_id, label_id)
-         SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])";
     INSERT_KEY(INT8, INT8, TEXT, BYTEA, TEXT, TEXT, INT8, INT8, BYTEA, INT8) =
         "INSERT INTO api_keys (account_id, id, api_key, secret_hash, name, role, created_at,
            expires_at, previous_hash, previous_until)
@@ -137,8 +142,8 @@ pub(super) async fn rows(
     gone::rows(&mut batch, writes)?;
     batch.inboxes(INSERT_INBOX, &writes.new_inboxes);
     batch.inboxes(UPDATE_INBOX, &writes.changed_inboxes);
-    batch.contacts(INSERT_CONTACTS, &writes.new_contacts);
-    batch.contacts(UPDATE_CONTACTS, &writes.changed_contacts);
+    batch.contacts(INSERT_CONTACTS, &writes.new_contacts)?;
+    batch.contacts(UPDATE_CONTACTS, &writes.changed_contacts)?;
     if !writes.new_identities.is_empty() {
         let new = &writes.new_identities;
         let kinds: Vec<_> = new.iter().map(|(identity, _)| identity.kind.as_str()).collect();
@@ -154,12 +159,6 @@ pub(super) async fn rows(
         batch.send(INSERT_LINKS, Expect::Rows(new.len()), (inboxes, sources, holders));
     }
     batch.labels(writes);
-    if !writes.new_contact_labels.is_empty() {
-        let new = &writes.new_contact_labels;
-        let contacts: Vec<_> = new.iter().map(|(contact, _)| contact.0).collect();
-        let labels: Vec<_> = new.iter().map(|(_, label)| label.0).collect();
-        batch.send(INSERT_CONTACT_LABELS, Expect::Rows(new.len()), (contacts, labels));
-    }
     for definition in &writes.new_attributes {
         batch.attribute(definition)?;
     }
@@ -217,10 +216,10 @@ pub(super) async fn account(session: &Session, rows: &AccountRows) -> Result<(),
 }
 
 impl<'a> Batch<'a> {
-    fn inboxes(&mut self, statement: Statement, inboxes: &'a [Inbox]) {
-        for inbox in inboxes {
-            let channel_type = inbox.channel_type.as_str();
-            let columns = (inbox.id.0, inbox.name.as_str(), channel_type, inbox.created_at.0);
+    fn inboxes(&mut self, statement: Statement, inboxes: &'a [StoredInbox]) {
+        for StoredInbox { inbox, made_seq } in inboxes {
+            let (channel_type, created_at) = (inbox.channel_type.as_str(), inbox.created_at.0);
+            let columns = (inbox.id.0, inbox.name.as_str(), channel_type, created_at, made_seq.0);
             self.send(statement, Expect::Rows(1), columns);
         }
     }
@@ -263,17 +262,18 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn contacts(&mut self, statement: Statement, contacts: &'a [StoredContact]) {
+    fn contacts(&mut self, statement: Statement, contacts: &'a [ContactRow]) -> Result<(), Error> {
         if contacts.is_empty() {
-            return;
+            return Ok(());
         }
-        let columns = ContactColumns::of(contacts);
+        let columns = ContactColumns::of(contacts)?;
         let expect = Expect::Rows(contacts.len());
         if statement.sql == UPDATE_CONTACTS.sql {
             self.send_planned(statement, expect, columns);
         } else {
             self.send(statement, expect, columns);
         }
+        Ok(())
     }
 
     fn new_keys(&mut self, keys: &'a [StoredKey]) {
@@ -409,12 +409,16 @@ struct ContactColumns<'a> {
     last_activity_at: Vec<Option<i64>>,
     created_at: Vec<i64>,
     last_seqs: Vec<i64>,
+    label_ids: Vec<Option<String>>,
+    links: Vec<Option<String>>,
 }
 
 impl<'a> ContactColumns<'a> {
-    fn of(contacts: &'a [StoredContact]) -> Self {
+    fn of(contacts: &'a [ContactRow]) -> Result<Self, Error> {
         let mut columns = Self::default();
-        for StoredContact { contact, last_seq } in contacts {
+        let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
+        for ContactRow { stored: StoredContact { contact, last_seq }, label_ids, links } in contacts
+        {
             columns.ids.push(contact.id.0);
             columns.versions.push(contact.version.0);
             columns.names.push(&contact.name);
@@ -431,8 +435,10 @@ impl<'a> ContactColumns<'a> {
             columns.last_activity_at.push(contact.last_activity_at.map(|at| at.0));
             columns.created_at.push(contact.created_at.0);
             columns.last_seqs.push(last_seq.0);
+            columns.label_ids.push(held::column(label_ids).map_err(unreadable)?);
+            columns.links.push(held::column(links).map_err(unreadable)?);
         }
-        columns
+        Ok(columns)
     }
 }
 
@@ -456,6 +462,8 @@ impl Columns for ContactColumns<'_> {
             &self.last_activity_at,
             &self.created_at,
             &self.last_seqs,
+            &self.label_ids,
+            &self.links,
         ]
     }
 }

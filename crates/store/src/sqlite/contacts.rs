@@ -1,84 +1,101 @@
-//! Reads of contacts, their labels, their links and who holds an address.
+//! Reads of contacts with what hangs on them.
 
-use meishi_contacts::{
-    AccountId, ChannelType, Contact, ContactId, Inbox, InboxId, Label, Seq, SourceId, UnixMillis,
-    limits::READ_ROWS,
-};
+use meishi_contacts::{AccountId, Contact, ContactId, Label, LabelId, Seq, limits::READ_ROWS};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde::de::DeserializeOwned;
 
-use super::row;
-use crate::{ContactInbox, ContactRecord, Include};
-
-/// A contact, its labels and, between them, what `$links` selects.
-macro_rules! select_contact {
-    ($links:literal) => {
-        row::contact_columns!(
-            "SELECT ",
-            concat!(
-                ", (SELECT json_group_array(label.title)
-                    FROM contact_labels AS held
-                    JOIN labels AS label
-                      ON label.account_id = held.account_id AND label.id = held.label_id
-                    WHERE held.account_id = ?1 AND held.contact_id = ?2
-                    HAVING count(*) > 0),",
-                $links,
-                " FROM contacts WHERE account_id = ?1 AND id = ?2"
-            )
-        )
-    };
-}
+use super::{names::Names, row};
+use crate::{
+    ContactRecord, Include,
+    held::{HeldLink, LoadedContact},
+    ledger::StoredInbox,
+};
 
 statements! {
-    CONTACT = select_contact!("NULL");
-    CONTACT_AND_LINKS = select_contact!(
-        "(SELECT json_group_array(
-            json_array(link.source_id, inbox.id, inbox.name, inbox.channel_type, inbox.created_at))
-          FROM contact_inboxes AS link
-          JOIN inboxes AS inbox
-            ON inbox.account_id = link.account_id AND inbox.id = link.inbox_id
-          WHERE link.account_id = ?1 AND link.contact_id = ?2
-          HAVING count(*) > 0)"
-    );
+    CONTACT = row::contact_columns!("SELECT ", " FROM contacts WHERE account_id = ?1 AND id = ?2");
 }
 
 /// A contact with its labels and, if asked for, its channels.
 pub(super) fn record(
     connection: &Connection,
+    names: &impl Names,
     account: AccountId,
     id: ContactId,
     include: Include,
 ) -> rusqlite::Result<Option<ContactRecord>> {
-    Ok(stored(connection, account, id, include)?.map(|(record, _)| record))
+    Ok(loaded(connection, names, account, id, include)?.map(LoadedContact::into_record))
 }
 
-/// The same with the last event of the contact's history.
-pub(super) fn stored(
+/// The same as the ledger wants it.
+pub(super) fn loaded(
     connection: &Connection,
+    names: &impl Names,
     account: AccountId,
     id: ContactId,
     include: Include,
-) -> rusqlite::Result<Option<(ContactRecord, Seq)>> {
-    let statement = match include {
-        Include::Nothing => CONTACT,
-        Include::Inboxes => CONTACT_AND_LINKS,
+) -> rusqlite::Result<Option<LoadedContact>> {
+    let row = connection
+        .prepare_cached(CONTACT)?
+        .query_row(params![account.0, id.0], |row| numbered(row, include))
+        .optional()?;
+    row.map(|row| row.named(connection, names, account)).transpose()
+}
+
+/// Those of the contacts that there are.
+pub(super) fn records(
+    connection: &Connection,
+    names: &impl Names,
+    account: AccountId,
+    ids: &[ContactId],
+    include: Include,
+) -> rusqlite::Result<Vec<ContactRecord>> {
+    ids.iter()
+        .take(READ_ROWS)
+        .filter_map(|id| record(connection, names, account, *id, include).transpose())
+        .collect()
+}
+
+/// A contact's row as it is.
+pub(super) struct Numbered {
+    contact: Contact,
+    last_seq: Seq,
+    label_ids: Vec<LabelId>,
+    links: Vec<HeldLink>,
+}
+
+/// Reads the columns of a contact.
+pub(super) fn numbered(row: &Row<'_>, include: Include) -> rusqlite::Result<Numbered> {
+    let links = match include {
+        Include::Nothing => Vec::new(),
+        Include::Inboxes => list(row, 17)?,
     };
-    connection
-        .prepare_cached(statement)?
-        .query_row(params![account.0, id.0], |row| {
-            // Sorted here: SQLite would set up a table for it, also where there is none.
-            let mut titles: Vec<String> = list(row, 16)?;
-            titles.sort_unstable();
-            let labels = titles.into_iter().map(Label::from_stored).collect();
-            let contact = Contact { labels, ..row::contact(row)? };
-            let links = list(row, 17)?.into_iter().map(link);
-            let mut contact_inboxes = links.collect::<rusqlite::Result<Vec<ContactInbox>>>()?;
-            contact_inboxes.sort_unstable_by(|a, b| {
-                (a.inbox.id, &a.source_id).cmp(&(b.inbox.id, &b.source_id))
-            });
-            Ok((ContactRecord { contact, contact_inboxes }, Seq(row.get(15)?)))
-        })
-        .optional()
+    Ok(Numbered {
+        contact: row::contact(row)?,
+        last_seq: Seq(row.get(15)?),
+        label_ids: list(row, 16)?,
+        links,
+    })
+}
+
+impl Numbered {
+    /// The same with the names of what is there.
+    pub(super) fn named(
+        self,
+        connection: &Connection,
+        names: &impl Names,
+        account: AccountId,
+    ) -> rusqlite::Result<LoadedContact> {
+        let mut labels: Vec<(LabelId, Label)> = Vec::with_capacity(self.label_ids.len());
+        for id in self.label_ids {
+            labels.extend(names.title(connection, account, id)?.map(|title| (id, title)));
+        }
+        let mut links: Vec<(_, StoredInbox)> = Vec::with_capacity(self.links.len());
+        for HeldLink(inbox, source_id, made_seq) in self.links {
+            let found = names.inbox(connection, account, inbox, made_seq)?;
+            links.extend(found.map(|stored| (source_id, stored)));
+        }
+        Ok(LoadedContact { contact: self.contact, last_seq: self.last_seq, labels, links })
+    }
 }
 
 /// A column of a JSON list; nothing is an empty one.
@@ -87,25 +104,4 @@ fn list<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<V
         ValueRef::Null => Ok(Vec::new()),
         _ => row::json(row, column),
     }
-}
-
-fn link(columns: (String, i64, String, String, i64)) -> rusqlite::Result<ContactInbox> {
-    let (source_id, id, name, channel_type, created_at) = columns;
-    let channel_type = row::parsed_text(17, &channel_type, ChannelType::parse)?;
-    let created_at = UnixMillis(created_at);
-    let inbox = Inbox { id: InboxId(id), name, channel_type, created_at };
-    Ok(ContactInbox { source_id: SourceId::from_stored(source_id), inbox })
-}
-
-/// Those of the contacts that there are.
-pub(super) fn records(
-    connection: &Connection,
-    account: AccountId,
-    ids: &[ContactId],
-    include: Include,
-) -> rusqlite::Result<Vec<ContactRecord>> {
-    ids.iter()
-        .take(READ_ROWS)
-        .filter_map(|id| record(connection, account, *id, include).transpose())
-        .collect()
 }

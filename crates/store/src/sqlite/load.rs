@@ -6,8 +6,8 @@ use meishi_contacts::{AccountId, ContactId, KeyId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    attributes, contacts, deliveries, events, identities::Identities, inboxes, keys, labels, row,
-    webhooks,
+    attributes, contacts, deliveries, events, identities::Identities, inboxes, keys, labels,
+    names::LookedUp, row, webhooks,
 };
 use crate::{
     Include,
@@ -38,9 +38,9 @@ pub(super) fn rows(
     ledger: &mut Ledger,
 ) -> rusqlite::Result<()> {
     for id in &needs.contacts {
-        let found = contacts::stored(connection, account, *id, Include::Inboxes)?;
-        if let Some((record, last_seq)) = found {
-            ledger.load_contact(record.contact, record.contact_inboxes, last_seq);
+        let found = contacts::loaded(connection, &LookedUp, account, *id, Include::Inboxes)?;
+        if let Some(contact) = found {
+            ledger.load_contact(contact);
         }
     }
     for id in &needs.deleted_contacts {
@@ -72,7 +72,7 @@ pub(super) fn rows(
         }
     }
     for id in &needs.inboxes {
-        if let Some(inbox) = inboxes::get(connection, account, *id)? {
+        if let Some(inbox) = inboxes::stored(connection, account, *id)? {
             ledger.load_inbox(inbox);
         }
     }

@@ -32,6 +32,7 @@ mod labels;
 mod load;
 mod long_reads;
 pub(crate) mod migrations;
+mod names;
 mod partial;
 mod readers;
 mod restore;
@@ -67,6 +68,7 @@ use crate::{
 pub use directory::DataDirectory;
 use identities::{Identities, Recent};
 use long_reads::LongReads;
+use names::NameCache;
 use readers::Readers;
 pub use restore::{RestoreError, Restored, restore};
 use writer::Writer;
@@ -88,6 +90,7 @@ pub struct SqliteStore {
     readers: Readers,
     long_reads: LongReads,
     key_cache: KeyCache,
+    names: Arc<NameCache>,
     recent: Recent,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
@@ -108,13 +111,25 @@ impl SqliteStore {
             migrations::open_checkpointer(&path).map_err(|error| damaged(&path, &error))?;
         let identities = Identities::open(&connection).map_err(|error| damaged(&path, &error))?;
         let recent = identities.recent();
-        let writer = Writer::start(connection, checkpointer, identities).map_err(|error| {
-            OpenError::NotWritable { path: path.clone(), reason: error.to_string() }
+        let names = Arc::<NameCache>::default();
+        let writer = Writer::start(connection, checkpointer, identities, Arc::clone(&names));
+        let writer = writer.map_err(|error| OpenError::NotWritable {
+            path: path.clone(),
+            reason: error.to_string(),
         })?;
         let long_reads = LongReads::new(path.clone());
         let writer = Arc::new(writer);
         let key_cache = KeyCache::default();
-        Ok(Self { path, writer, readers, long_reads, key_cache, recent, _directory: directory })
+        Ok(Self {
+            path,
+            writer,
+            readers,
+            long_reads,
+            key_cache,
+            names,
+            recent,
+            _directory: directory,
+        })
     }
 
     /// A key that was looked up a moment ago, or is looked up now.
@@ -243,7 +258,9 @@ impl Store for SqliteStore {
         id: ContactId,
         include: Include,
     ) -> Result<Option<ContactRecord>, StoreError> {
-        self.readers.read_one(|connection| contacts::record(connection, account, id, include))
+        self.readers.read_one(|connection| {
+            contacts::record(connection, self.names.as_ref(), account, id, include)
+        })
     }
 
     async fn contacts(
@@ -252,7 +269,9 @@ impl Store for SqliteStore {
         ids: &[ContactId],
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
-        self.readers.read(|connection| contacts::records(connection, account, ids, include))
+        self.readers.read(|connection| {
+            contacts::records(connection, self.names.as_ref(), account, ids, include)
+        })
     }
 
     async fn owners(
@@ -523,6 +542,7 @@ mod tests {
             known::STATEMENTS,
             labels::STATEMENTS,
             load::STATEMENTS,
+            names::STATEMENTS,
             retention::STATEMENTS,
             save::STATEMENTS,
             snapshot::STATEMENTS,

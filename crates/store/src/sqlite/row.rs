@@ -2,9 +2,11 @@
 
 use meishi_contacts::{
     Attributes, Availability, ChannelType, Contact, ContactId, Email, Identifier, Inbox, InboxId,
-    Phone, UnixMillis, UnixSeconds, Version,
+    Phone, Seq, UnixMillis, UnixSeconds, Version,
 };
 use rusqlite::{Row, types::Type};
+
+use crate::ledger::StoredInbox;
 
 /// A statement around the columns of a contact, in the order in which [`contact`] reads them.
 macro_rules! contact_columns {
@@ -13,14 +15,14 @@ macro_rules! contact_columns {
             $before,
             "id, version, name, first_name, last_name, email, phone_number, identifier, thumbnail,
                availability_status, blocked, additional_attributes, custom_attributes,
-               last_activity_at, created_at, last_seq",
+               last_activity_at, created_at, last_seq, label_ids, links",
             $after
         )
     };
 }
 pub(super) use contact_columns;
 
-/// A contact without its labels, which are in a table of their own.
+/// A contact without its labels, of which the row has the numbers.
 pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
     Ok(Contact {
         id: ContactId(row.get(0)?),
@@ -42,14 +44,15 @@ pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
     })
 }
 
-/// A channel from `id, name, channel_type, created_at`, beginning at column `first`.
-pub(super) fn inbox(row: &Row<'_>, first: usize) -> rusqlite::Result<Inbox> {
-    Ok(Inbox {
-        id: InboxId(row.get(first)?),
-        name: row.get(first + 1)?,
-        channel_type: parsed(row, first + 2, ChannelType::parse)?,
-        created_at: UnixMillis(row.get(first + 3)?),
-    })
+/// A channel from `id, name, channel_type, created_at, made_seq`.
+pub(super) fn inbox(row: &Row<'_>) -> rusqlite::Result<StoredInbox> {
+    let inbox = Inbox {
+        id: InboxId(row.get(0)?),
+        name: row.get(1)?,
+        channel_type: parsed(row, 2, ChannelType::parse)?,
+        created_at: UnixMillis(row.get(3)?),
+    };
+    Ok(StoredInbox { inbox, made_seq: Seq(row.get(4)?) })
 }
 
 /// A column of text that a parser of the domain must understand.
@@ -58,15 +61,7 @@ pub(super) fn parsed<T>(
     column: usize,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    parsed_text(column, row.get_ref(column)?.as_str()?, parse)
-}
-
-/// A text of a column that a parser of the domain must understand.
-pub(super) fn parsed_text<T>(
-    column: usize,
-    text: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
     parse(text).ok_or_else(|| unreadable(column, "not a word that is known".to_owned()))
 }
 

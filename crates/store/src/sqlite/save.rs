@@ -1,39 +1,46 @@
 //! What calls left, written row by row: what goes first, then what comes or changes.
 
 use meishi_contacts::{
-    AccountId, AttributeDefinition, Email, EventBody, Identifier, Inbox, LabelCard, Phone,
-    StoredKey,
+    AccountId, AttributeDefinition, Email, EventBody, Identifier, LabelCard, Phone, StoredKey,
 };
 use rusqlite::{Connection, Params, ToSql, params};
 
+use serde::Serialize;
+
 use super::{identities::Identities, row::to_json};
-use crate::ledger::{
-    AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, Writes, actor_columns,
+use crate::{
+    held::{self, ContactRow},
+    ledger::{
+        AccountRows, Counters, KeptOutcome, NewEvent, OutcomeKey, StoredContact, StoredInbox,
+        Writes, actor_columns,
+    },
 };
 
 statements! {
     EMPTY_INBOX = "DELETE FROM contact_inboxes WHERE account_id = ?1 AND inbox_id = ?2";
-    UNLABEL = "DELETE FROM contact_labels WHERE account_id = ?1 AND label_id = ?2";
     DELETE_LABEL = "DELETE FROM labels WHERE account_id = ?1 AND id = ?2";
     DELETE_ATTRIBUTE = "DELETE FROM attribute_definitions WHERE account_id = ?1 AND key = ?2";
-    DELETE_CONTACT_LABELS = "DELETE FROM contact_labels WHERE account_id = ?1 AND contact_id = ?2";
     DELETE_LINK = "DELETE FROM contact_inboxes
          WHERE account_id = ?1 AND inbox_id = ?2 AND source_id = ?3";
     DELETE_CONTACT = "DELETE FROM contacts WHERE account_id = ?1 AND id = ?2";
     DELETE_INBOX = "DELETE FROM inboxes WHERE account_id = ?1 AND id = ?2";
     DELETE_KEY = "DELETE FROM api_keys WHERE account_id = ?1 AND id = ?2";
-    INSERT_INBOX = "INSERT INTO inboxes (account_id, id, name, channel_type, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)";
-    UPDATE_INBOX = "UPDATE inboxes SET name = ?3, channel_type = ?4, created_at = ?5
+    INSERT_INBOX = "INSERT INTO inboxes (account_id, id, name, channel_type, created_at, made_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    UPDATE_INBOX = "UPDATE inboxes SET name = ?3, channel_type = ?4, created_at = ?5,
+           made_seq = ?6
          WHERE account_id = ?1 AND id = ?2";
     INSERT_CONTACT = "INSERT INTO contacts (account_id, id, version, name, first_name, last_name,
            email, phone_number, identifier, thumbnail, availability_status, blocked,
-           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+           additional_attributes, custom_attributes, last_activity_at, created_at, last_seq,
+           label_ids, links)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+           ?19)";
     UPDATE_CONTACT = "UPDATE contacts SET version = ?3, name = ?4, first_name = ?5, last_name = ?6,
            email = ?7, phone_number = ?8, identifier = ?9, thumbnail = ?10,
            availability_status = ?11, blocked = ?12, additional_attributes = ?13,
-           custom_attributes = ?14, last_activity_at = ?15, created_at = ?16, last_seq = ?17
+           custom_attributes = ?14, last_activity_at = ?15, created_at = ?16, last_seq = ?17,
+           label_ids = ?18, links = ?19
          WHERE account_id = ?1 AND id = ?2";
     INSERT_LINK = "INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
          VALUES (?1, ?2, ?3, ?4)";
@@ -44,8 +51,6 @@ statements! {
          WHERE account_id = ?1 AND id = ?2";
     INSERT_LABEL = "INSERT INTO labels (account_id, id, title, color, description, show_on_sidebar)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    INSERT_CONTACT_LABEL = "INSERT INTO contact_labels (account_id, contact_id, label_id)
-         VALUES (?1, ?2, ?3)";
     INSERT_ATTRIBUTE = "INSERT INTO attribute_definitions (account_id, id, key, name, description,
            type, list_values, regex, hint, mode, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -110,10 +115,8 @@ pub(super) fn rows(
 ) -> rusqlite::Result<()> {
     let to = Target { connection, account: account.0 };
     to.each(EMPTY_INBOX, &writes.emptied_inboxes, |id| (to.account, id.0))?;
-    to.each(UNLABEL, &writes.gone_labels, |id| (to.account, id.0))?;
     to.each(DELETE_LABEL, &writes.gone_labels, |id| (to.account, id.0))?;
     to.each(DELETE_ATTRIBUTE, &writes.gone_attributes, |key| (to.account, key))?;
-    to.each(DELETE_CONTACT_LABELS, &writes.unlabelled_contacts, |id| (to.account, id.0))?;
     to.each(DELETE_LINK, &writes.gone_links, |(inbox, source)| {
         (to.account, inbox.0, source.as_str())
     })?;
@@ -147,9 +150,6 @@ pub(super) fn rows(
     to.each(RELEASE_TITLE, &writes.changed_labels, |label| (to.account, label.id.0))?;
     to.labels(UPDATE_LABEL, &writes.changed_labels)?;
     to.labels(INSERT_LABEL, &writes.new_labels)?;
-    to.each(INSERT_CONTACT_LABEL, &writes.new_contact_labels, |(contact, label)| {
-        (to.account, contact.0, label.0)
-    })?;
     for definition in &writes.new_attributes {
         to.attribute(definition)?;
     }
@@ -201,6 +201,11 @@ pub(super) fn account(connection: &Connection, rows: &AccountRows) -> rusqlite::
     to.counters(INSERT_COUNTERS, &rows.counters)
 }
 
+/// What hangs on a contact, as its row has it.
+fn held(list: &[impl Serialize]) -> rusqlite::Result<Option<String>> {
+    held::column(list).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
 /// Where rows are written: an account in a database.
 struct Target<'a> {
     connection: &'a Connection,
@@ -225,10 +230,10 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn inboxes(&self, statement: &str, inboxes: &[Inbox]) -> rusqlite::Result<()> {
-        self.each(statement, inboxes, |inbox| {
-            let channel_type = inbox.channel_type.as_str();
-            (self.account, inbox.id.0, &inbox.name, channel_type, inbox.created_at.0)
+    fn inboxes(&self, statement: &str, inboxes: &[StoredInbox]) -> rusqlite::Result<()> {
+        self.each(statement, inboxes, |StoredInbox { inbox, made_seq }| {
+            let (channel_type, created_at) = (inbox.channel_type.as_str(), inbox.created_at.0);
+            (self.account, inbox.id.0, &inbox.name, channel_type, created_at, made_seq.0)
         })
     }
 
@@ -257,13 +262,14 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn contacts(&self, statement: &str, contacts: &[StoredContact]) -> rusqlite::Result<()> {
+    fn contacts(&self, statement: &str, contacts: &[ContactRow]) -> rusqlite::Result<()> {
         let mut statement = if contacts.is_empty() {
             return Ok(());
         } else {
             self.connection.prepare_cached(statement)?
         };
-        for StoredContact { contact, last_seq } in contacts {
+        for ContactRow { stored: StoredContact { contact, last_seq }, label_ids, links } in contacts
+        {
             statement.execute(params![
                 self.account,
                 contact.id.0,
@@ -282,6 +288,8 @@ impl Target<'_> {
                 contact.last_activity_at.map(|at| at.0),
                 contact.created_at.0,
                 last_seq.0,
+                held(label_ids)?,
+                held(links)?,
             ])?;
         }
         Ok(())

@@ -3,20 +3,15 @@
 use std::{path::Path, thread};
 
 use futures::stream::{self, StreamExt};
-use meishi_contacts::{AccountId, Contact, ContactId, Label, Seq};
-use rusqlite::{Connection, OptionalExtension, params};
+use meishi_contacts::{AccountId, Contact, Seq};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{migrations, row, store_error};
-use crate::{Snapshot, StoreError};
+use super::{contacts, migrations, names::AccountNames, row, store_error};
+use crate::{Include, Snapshot, StoreError};
 
 statements! {
     COUNTS = "SELECT last_seq, contacts FROM counters WHERE account_id = ?1";
-    LABELS = "SELECT held.contact_id, label.title
-         FROM contact_labels AS held
-         JOIN labels AS label ON label.account_id = held.account_id AND label.id = held.label_id
-         WHERE held.account_id = ?1
-         ORDER BY held.contact_id";
     CONTACTS = row::contact_columns!("SELECT ", " FROM contacts WHERE account_id = ?1 ORDER BY id");
 }
 
@@ -65,28 +60,18 @@ fn send(
     each_contact(&transaction, account, slices)
 }
 
-/// Walks contacts and labels side by side, both by contact id.
+/// Walks the contacts by id.
 fn each_contact(
     connection: &Connection,
     account: AccountId,
     slices: &mpsc::Sender<Slice>,
 ) -> rusqlite::Result<()> {
-    let mut labels = connection.prepare_cached(LABELS)?;
-    let mut labels = labels
-        .query_map(params![account.0], |row| {
-            Ok((ContactId(row.get(0)?), Label::from_stored(row.get(1)?)))
-        })?
-        .peekable();
+    let names = AccountNames::read(connection, account)?;
     let mut contacts = connection.prepare_cached(CONTACTS)?;
     let mut slice = Vec::with_capacity(SLICE);
-    for contact in contacts.query_map(params![account.0], row::contact)? {
-        let mut contact = contact?;
-        while let Some(held) =
-            labels.next_if(|held| held.as_ref().map_or(true, |(id, _)| *id == contact.id))
-        {
-            contact.labels.push(held?.1);
-        }
-        contact.labels.sort_unstable();
+    let row = |row: &Row<'_>| contacts::numbered(row, Include::Nothing);
+    for numbered in contacts.query_map(params![account.0], row)? {
+        let contact = numbered?.named(connection, &names, account)?.into_contact();
         slice.push(contact);
         if slice.len() == SLICE && slices.blocking_send(Ok(std::mem::take(&mut slice))).is_err() {
             return Ok(());

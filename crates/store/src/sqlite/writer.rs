@@ -26,9 +26,11 @@ use super::{
     checkpoint::{self, Checkpointer},
     execute,
     identities::Identities,
-    migrations, store_error,
+    migrations,
+    names::NameCache,
+    store_error,
 };
-use crate::{StoreError, ledger};
+use crate::{Change, StoreError, ledger};
 
 /// A handle to the writer's thread.
 pub(super) struct Writer {
@@ -103,12 +105,13 @@ impl Writer {
         connection: Connection,
         checkpointer: Connection,
         identities: Identities,
+        names: Arc<NameCache>,
     ) -> std::io::Result<Self> {
         let (queue, calls) = mpsc::channel(WRITE_QUEUE);
         let checkpointer = Checkpointer::start(checkpointer)?;
         thread::Builder::new()
             .name("meishi-writer".into())
-            .spawn(move || serve(connection, checkpointer, identities, calls))?;
+            .spawn(move || serve(connection, checkpointer, identities, &names, calls))?;
         Ok(Self { queue, room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)) })
     }
 
@@ -170,6 +173,7 @@ fn serve(
     connection: Connection,
     checkpointer: Checkpointer,
     mut identities: Identities,
+    names: &NameCache,
     mut queue: mpsc::Receiver<Message>,
 ) {
     let closing = loop {
@@ -177,7 +181,7 @@ fn serve(
         let (group, alone) = Group::gather(first, &mut queue);
         metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
         if !group.is_empty() {
-            group.serve(&connection, &mut identities);
+            group.serve(&connection, &mut identities, names);
             checkpointer.note_commit();
             if checkpointer.remainder()
                 && let Err(error) = checkpoint::passive(&connection)
@@ -266,7 +270,7 @@ impl Group {
     }
 
     /// Does all of it as one commit, and answers.
-    fn serve(mut self, connection: &Connection, identities: &mut Identities) {
+    fn serve(mut self, connection: &Connection, identities: &mut Identities, names: &NameCache) {
         let ran = execute(connection, "BEGIN IMMEDIATE")
             .map_err(|error| store_error(&error))
             .and_then(|()| self.run(connection, identities));
@@ -275,6 +279,10 @@ impl Group {
         match &committed {
             Ok(()) => identities.commit(),
             Err(_) => identities.roll_back(),
+        }
+        let mut changes = self.changes.values().flatten().flat_map(|waiting| &waiting.call.changes);
+        if changes.any(Change::renames) {
+            names.forget();
         }
         metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
         let calls = self.calls.len() + self.changes.values().map(Vec::len).sum::<usize>();
@@ -402,7 +410,7 @@ mod tests {
             CREATE TABLE recent_identities (position, account_id, kind, value, contact_id)";
         connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {tables}")).unwrap();
         let identities = Identities::open(&connection).unwrap();
-        let writer = Writer::start(connection, open(), identities).unwrap();
+        let writer = Writer::start(connection, open(), identities, Arc::default()).unwrap();
         (directory, writer)
     }
 

@@ -64,7 +64,7 @@ impl Database {
         let names = tables.rows("SELECT id, name FROM accounts", None);
         let accounts: BTreeMap<i64, Account> =
             names.iter().map(|row| (row.get(0), account(tables, row.get(0), row.get(1)))).collect();
-        for table in ["counters", "contacts", "contact_inboxes", "contact_labels", "events"] {
+        for table in ["counters", "contacts", "contact_inboxes", "events"] {
             for row in tables.rows(&format!("SELECT DISTINCT account_id FROM {table}"), None) {
                 assert!(accounts.contains_key(&row.get(0)), "{table} has rows of no account");
             }
@@ -121,8 +121,8 @@ fn contacts(tables: &Tables, account: i64) -> BTreeMap<ContactId, Card> {
         .collect();
 
     let held = tables.rows(
-        "SELECT held.contact_id, label.title FROM contact_labels AS held
-         LEFT JOIN labels AS label
+        "SELECT held.contact_id, label.title FROM held_labels AS held
+         JOIN labels AS label
            ON label.account_id = held.account_id AND label.id = held.label_id
          WHERE held.account_id = $1 ORDER BY label.title",
         Some(account),

@@ -80,7 +80,7 @@ pub(crate) const DAMAGES: [Damage; 41] = [
     damage("UPDATE counters SET last_key_id = 0 WHERE account_id = {account}", &[("key_ids", 1)]),
     damage(
         "UPDATE counters SET last_label_id = 0 WHERE account_id = {account}",
-        &[("label_ids", 2)],
+        &[("label_ids", 2), ("labels", 2)],
     ),
     damage(
         "UPDATE counters SET last_attribute_id = 0 WHERE account_id = {account}",
@@ -178,19 +178,16 @@ pub(crate) const DAMAGES: [Damage; 41] = [
     ),
     damage(
         "UPDATE contact_inboxes SET contact_id = 99 WHERE account_id = {account}",
-        &[("links", 1)],
-    ),
-    damage(
-        "UPDATE contact_inboxes SET inbox_id = 99 WHERE account_id = {account}",
-        &[("links", 1)],
-    ),
-    damage(
-        "UPDATE contact_labels SET contact_id = 99 WHERE account_id = {account}",
         &[("links", 2)],
     ),
     damage(
-        "UPDATE contact_labels SET label_id = 99 WHERE account_id = {account} AND label_id = 1",
-        &[("links", 1)],
+        "UPDATE contact_inboxes SET inbox_id = 99 WHERE account_id = {account}",
+        &[("links", 2)],
+    ),
+    damage("UPDATE contacts SET links = NULL WHERE account_id = {account}", &[("links", 1)]),
+    damage(
+        "UPDATE contacts SET label_ids = '[1,99]' WHERE account_id = {account} AND id = 1",
+        &[("labels", 1)],
     ),
     damage(
         "DELETE FROM contacts WHERE account_id = {account} AND id = 1",
@@ -198,7 +195,7 @@ pub(crate) const DAMAGES: [Damage; 41] = [
             ("contacts_counted", 1),
             ("resolved_contacts_counted", 1),
             ("ledger_in_contacts", 3),
-            ("links", 3),
+            ("links", 1),
         ],
     ),
     damage(

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The tables of the first schema, parents before children.
-pub(crate) const FIRST_TABLES: [&str; 12] = [
+pub(crate) const FIRST_TABLES: [&str; 11] = [
     "databases",
     "accounts",
     "counters",
@@ -22,7 +22,6 @@ pub(crate) const FIRST_TABLES: [&str; 12] = [
     "identities",
     "contact_inboxes",
     "labels",
-    "contact_labels",
     "events",
     "idempotency_keys",
 ];

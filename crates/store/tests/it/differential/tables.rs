@@ -10,21 +10,37 @@ pub(crate) type Table = (String, Vec<Vec<Option<String>>>);
 /// The columns that are booleans in PostgreSQL and numbers in SQLite.
 const BOOLEANS: [&str; 4] = ["blocked", "include_activity", "show_on_sidebar", "is_primary"];
 
+/// What hangs on contacts: what meant something once stays in a row until the next write, and which
+/// that is depends on the calls that were done together.
+const HELD: [&str; 2] = ["label_ids", "links"];
+
+/// What hangs on contacts and means something.
+const LIVE: [&str; 2] = [
+    "held_labels NATURAL JOIN (SELECT account_id, id AS label_id, title FROM labels) AS label",
+    "held_links NATURAL JOIN
+       (SELECT account_id, id AS inbox_id, name, made_seq FROM inboxes) AS inbox",
+];
+
 /// The tables of a SQLite file, its two of addresses as one, and for each the statement that reads the same of PostgreSQL.
 pub(crate) fn of_sqlite(directory: &Path) -> Vec<(Table, String)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(directory.join("meishi.db"), flags).unwrap();
     let names = "SELECT name FROM sqlite_schema
-        WHERE type IN ('table', 'view') AND name NOT IN ('identities', 'recent_identities')
+        WHERE type IN ('table', 'view')
+          AND name NOT IN ('identities', 'recent_identities', 'held_labels', 'held_links')
         ORDER BY name";
     let mut names = connection.prepare(names).unwrap();
     let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    let names = names.chain(LIVE.map(str::to_owned));
     names.map(|name| of_table(&connection, name)).collect()
 }
 
 fn of_table(connection: &Connection, name: String) -> (Table, String) {
-    let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let all = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+    let columns = all.column_names().map(str::to_owned);
+    let columns: Vec<String> = columns.filter(|name| !HELD.contains(&name.as_str())).collect();
+    let compared = format!("SELECT {} FROM {name}", columns.join(", "));
+    let mut statement = connection.prepare(&compared).unwrap();
     let mut found = statement.query([]).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = found.next().unwrap() {

@@ -179,7 +179,7 @@ async fn a_damaged_backup_is_refused_even_with_force() {
     torn[middle..middle + 4096].fill(0xAA);
     is_damaged(&torn);
     fs::write(&file, &whole).unwrap();
-    spoil(&file, "UPDATE contact_labels SET label_id = 99 WHERE label_id = 1");
+    spoil(&file, "UPDATE contact_inboxes SET inbox_id = 99");
     is_damaged(&fs::read(&file).unwrap());
 }
 
