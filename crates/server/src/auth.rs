@@ -48,7 +48,7 @@ pub struct Caller {
 impl Caller {
     /// The request that it made, as `X-Request-Id` names it.
     pub fn request_id(&self) -> &str {
-        &self.info.request_id
+        self.info.request_id()
     }
 
     /// Whether the credential still opens the account: for calls that last.
@@ -67,7 +67,7 @@ impl Caller {
             account: self.account,
             actor: Actor::Key(self.key),
             at: app.clock.now(),
-            request_id: self.info.request_id.clone(),
+            request_id: self.request_id().to_owned(),
             seed: app.rng.seed(),
             precondition: None,
             idempotency: self.keyed.as_ref().map(|keyed| keyed.with(self.key, body.into())),
