@@ -104,14 +104,13 @@ impl Service<Request> for Observed {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let begun = Instant::now();
-        let request_id = sane_id(request.headers())
-            .unwrap_or_else(|| self.app.rng.seed().uuid("request id", 0).to_string());
+        let request_id = sane_id(request.headers()).unwrap_or_else(|| self.app.request_ids.next());
         let info = RequestInfo::new(request_id);
         request.extensions_mut().insert(info.clone());
         let read = Read::watch(request.body_mut());
         let method = known_method(request.method());
         let matched = request.extensions().get::<MatchedPath>().cloned();
-        let passage = Passage { info, read, method, matched, begun };
+        let passage = Passage { app: self.app.clone(), info, read, method, matched, begun };
 
         let admitted = check_head(&request)
             .and_then(|()| self.app.rate_limits.admit_address(&request, &*self.app.clock));
@@ -133,6 +132,7 @@ impl Service<Request> for Observed {
 
 /// A request that waits for its answer.
 struct Passage {
+    app: App,
     info: RequestInfo,
     read: Read,
     method: &'static str,
@@ -143,7 +143,7 @@ struct Passage {
 impl Passage {
     /// Completes the answer, and tells of the request in metrics and log.
     fn end(self, mut response: Response) -> Response {
-        let Self { info, read, method, matched, begun } = self;
+        let Self { app, info, read, method, matched, begun } = self;
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(ALLOW);
             response = error.render(info.request_id());
@@ -172,13 +172,7 @@ impl Passage {
         let route = matched.as_ref().map_or("none", MatchedPath::as_str);
         let status = status.as_u16();
         let elapsed = begun.elapsed();
-        let labels = [
-            ("method", method.to_owned()),
-            ("route", route.to_owned()),
-            ("status", status.to_string()),
-        ];
-        metrics::counter!("meishi_http_requests_total", &labels).increment(1);
-        metrics::histogram!("meishi_http_request_seconds", &labels).record(elapsed);
+        app.requests.count(method, route, status, elapsed);
         let caller = info.0.caller.get();
         tracing::info!(
             target: "meishi::request",
