@@ -5,7 +5,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use base64::{
     Engine as _, alphabet,
@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// Chatwoot's token header, in the spellings that clients use; letter case does not matter.
-const TOKEN_HEADERS: [&str; 2] = ["api_access_token", "api-access-token"];
+const TOKEN_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("api_access_token"), HeaderName::from_static("api-access-token")];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -48,7 +49,7 @@ pub struct Caller {
 impl Caller {
     /// The request that it made, as `X-Request-Id` names it.
     pub fn request_id(&self) -> &str {
-        &self.info.request_id
+        self.info.request_id()
     }
 
     /// Whether the credential still opens the account: for calls that last.
@@ -67,7 +68,7 @@ impl Caller {
             account: self.account,
             actor: Actor::Key(self.key),
             at: app.clock.now(),
-            request_id: self.info.request_id.clone(),
+            request_id: self.request_id().to_owned(),
             seed: app.rng.seed(),
             precondition: None,
             idempotency: self.keyed.as_ref().map(|keyed| keyed.with(self.key, body.into())),
@@ -115,23 +116,20 @@ permission!(
 async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     let credential = Credential::read(&parts.headers).ok_or(ApiError::Unauthenticated)?;
     let now = app.clock.now();
-    let secret = SecretHash::of(match &credential {
-        Credential::Pair { secret, .. } | Credential::Token(secret) => secret,
-    });
-    let mut found = match &credential {
-        Credential::Pair { key, .. } => app.store.key_by_name(key).await?,
-        Credential::Token(_) => app.store.key_by_secret(&secret).await?,
+    let secret = SecretHash::of(credential.secret());
+    let is_good = |stored: &StoredKey| stored.accepts(&secret, now);
+    let found = match credential.key() {
+        Some(key) => match app.store.key_by_name(key).await? {
+            // What a store remembers of a key may be older than the secret that it was just given.
+            Some(stored) if !is_good(&stored) => {
+                let newer = app.store.key_by_secret(&secret).await?;
+                newer.filter(|newer| newer.key.api_key == key && is_good(newer))
+            }
+            found => found,
+        },
+        None => app.store.key_by_secret(&secret).await?.filter(is_good),
     };
-    // What a store remembers of a key may be older than the secret that it was just given.
-    if let (Credential::Pair { key, .. }, Some(stored)) = (&credential, &found)
-        && !stored.accepts(&secret, now)
-    {
-        let newer = app.store.key_by_secret(&secret).await?;
-        found = newer.filter(|stored| stored.key.api_key == *key);
-    }
-    let stored: StoredKey = found
-        .filter(|stored| stored.accepts(&secret, now))
-        .ok_or_else(|| app.rate_limits.failed(parts, now))?;
+    let stored = found.ok_or_else(|| app.rate_limits.failed(parts, now))?;
     let info = parts.extensions.get::<RequestInfo>();
     if let Some(info) = info {
         info.note_caller(stored.account, stored.key.id);
@@ -152,14 +150,15 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     })
 }
 
-enum Credential {
-    Pair { key: String, secret: String },
-    Token(String),
+enum Credential<'a> {
+    /// A key and its secret, with a colon between.
+    Pair(String),
+    Token(&'a str),
 }
 
-impl Credential {
+impl<'a> Credential<'a> {
     /// The credential that counts: a bearer token, else the token header, else Basic.
-    fn read(headers: &HeaderMap) -> Option<Self> {
+    fn read(headers: &'a HeaderMap) -> Option<Self> {
         let authorization =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, value) = authorization
@@ -167,17 +166,31 @@ impl Credential {
             .map_or(("", ""), |value| value.split_once(' ').unwrap_or((value, "")));
         let value = value.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(Self::Token(value.to_owned()));
+            return Some(Self::Token(value));
         }
-        let token = TOKEN_HEADERS.iter().find_map(|name| headers.get(*name));
+        let token = TOKEN_HEADERS.iter().find_map(|name| headers.get(name));
         if let Some(token) = token {
-            return token.to_str().ok().map(|token| Self::Token(token.trim().to_owned()));
+            return token.to_str().ok().map(|token| Self::Token(token.trim()));
         }
         if scheme.eq_ignore_ascii_case("basic") {
             let pair = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
-            let (key, secret) = pair.split_once(':')?;
-            return Some(Self::Pair { key: key.to_owned(), secret: secret.to_owned() });
+            return pair.contains(':').then_some(Self::Pair(pair));
         }
         None
+    }
+
+    /// The public half, where it is told.
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Pair(pair) => pair.split_once(':').map(|(key, _)| key),
+            Self::Token(_) => None,
+        }
+    }
+
+    fn secret(&self) -> &str {
+        match self {
+            Self::Pair(pair) => pair.split_once(':').map_or("", |(_, secret)| secret),
+            Self::Token(token) => token,
+        }
     }
 }

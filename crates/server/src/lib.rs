@@ -1,7 +1,7 @@
 //! HTTP: router, authentication, errors, dialects, and the index of each account.
 //!
 //! A request travels `serve.rs` → `account_path.rs` (an optional account id in the path) →
-//! `observe.rs` (request id, log, metrics, error bodies) → `router.rs` → `rate_limit/` → a handler
+//! `router.rs` → `observe.rs` (request id, `rate_limit/`, log, metrics, error bodies) → a handler
 //! in `api/` → the store, and for lists and searches `directory.rs` → the index → the store. Whoever
 //! waits for events is woken by `tail.rs`.
 //!

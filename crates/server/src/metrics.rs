@@ -1,4 +1,6 @@
-//! Metrics for Prometheus, on an address of their own.
+//! Metrics for Prometheus, on an address of their own. `requests.rs` counts requests.
+
+mod requests;
 
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use meishi_contacts::WebhookState;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
+pub(crate) use self::requests::Requests;
 use crate::{App, directory::Warmth};
 
 /// How often the gauges that have to be looked up are.
@@ -19,7 +22,8 @@ const SECONDS: [f64; 14] =
 /// Bounds of the histogram of calls that share a commit.
 const CALLS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Begins to collect. Once a process.
+/// Begins to collect. Once a process, and before it serves: a service keeps what it found to count
+/// in.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?

@@ -4,12 +4,9 @@ use axum::{
     Router,
     extract::Request,
     http::header,
-    middleware,
-    response::{IntoResponse, Response},
     routing::{get, put},
 };
-use tower::{ServiceExt as _, util::MapRequest};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::{ServiceExt as _, layer::layer_fn, util::MapRequest};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,9 +14,8 @@ use crate::{
     ApiError, App,
     account_path::take_account,
     api::{attributes, feed, health, inboxes, keys, labels, livedesk::contacts, webhooks},
-    observe::observe,
+    observe::Observed,
     openapi::{self, Document},
-    rate_limit::limit_address,
 };
 
 /// Routes that work and are not documented: (method, path, why).
@@ -78,6 +74,7 @@ pub fn document_json() -> String {
 /// The whole service, layers included.
 pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
     let description = ([(header::CONTENT_TYPE, "application/json")], document_json());
+    let observer = app.clone();
     let router = documented()
         .split_for_parts()
         .0
@@ -86,14 +83,7 @@ pub fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
         .route("/", get(health::home))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(app.clone(), limit_address))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .layer(layer_fn(move |route| Observed::new(observer.clone(), route)))
         .with_state(app);
     router.map_request(take_account as fn(Request) -> Request)
-}
-
-/// The log has the panic already (`cli/src/logging.rs`).
-fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
-    ApiError::Internal.into_response()
 }

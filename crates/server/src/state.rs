@@ -10,9 +10,17 @@ use meishi_store::{Applied, Change, Context, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    ApiError, Settings, conditional::IfMatch, directory::Directory, egress::Egress,
-    idempotency::InFlight, observe::RequestInfo, rate_limit::RateLimits, rng::Rng,
-    streams::Streams, tail::Tail,
+    ApiError, Settings,
+    conditional::IfMatch,
+    directory::Directory,
+    egress::Egress,
+    idempotency::InFlight,
+    metrics::Requests,
+    observe::RequestInfo,
+    rate_limit::RateLimits,
+    rng::{RequestIds, Rng},
+    streams::Streams,
+    tail::Tail,
 };
 
 /// A key's last use is written once in this time at most.
@@ -44,6 +52,10 @@ pub struct Parts {
     pub(crate) changed: Notify,
     /// How often somebody may call.
     pub(crate) rate_limits: RateLimits,
+    /// Names for requests.
+    pub(crate) request_ids: RequestIds,
+    /// What is counted of requests.
+    pub(crate) requests: Requests,
     touched: Mutex<HashMap<(AccountId, KeyId), UnixMillis>>,
     in_flight: InFlight,
     stopping: watch::Sender<bool>,
@@ -94,6 +106,8 @@ impl App {
             tail: Tail::new(Arc::clone(&store)),
             streams: Streams::default(),
             rate_limits: RateLimits::new(&settings.rate_limits),
+            request_ids: RequestIds::new(rng.seed()),
+            requests: Requests::default(),
             egress: Egress::new(settings.egress.clone()),
             changed: Notify::new(),
             touched: Mutex::default(),

@@ -13,29 +13,30 @@ use std::{
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// Whether somebody read a body to its end.
-#[derive(Debug, Clone)]
-pub(crate) struct Read(Arc<AtomicBool>);
+/// Whether somebody read a body to its end; nothing is kept of one that has no bytes.
+#[derive(Debug)]
+pub(crate) struct Read(Option<Arc<AtomicBool>>);
 
 impl Read {
-    /// Watches a body.
-    pub(crate) fn watch(body: Body) -> (Body, Self) {
-        let read = Self(Arc::new(AtomicBool::new(body.is_end_stream())));
-        if read.to_its_end() {
-            return (body, read);
+    /// Watches a body from now on.
+    pub(crate) fn watch(body: &mut Body) -> Self {
+        if body.is_end_stream() {
+            return Self(None);
         }
-        (Body::new(Watched { body, read: read.clone() }), read)
+        let read = Arc::new(AtomicBool::new(false));
+        *body = Body::new(Watched { body: std::mem::take(body), read: Arc::clone(&read) });
+        Self(Some(read))
     }
 
     /// Whether nothing of it is left.
     pub(crate) fn to_its_end(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.as_ref().is_none_or(|read| read.load(Ordering::Relaxed))
     }
 }
 
 struct Watched {
     body: Body,
-    read: Read,
+    read: Arc<AtomicBool>,
 }
 
 impl HttpBody for Watched {
@@ -48,7 +49,7 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) {
-            self.read.0.store(true, Ordering::Relaxed);
+            self.read.store(true, Ordering::Relaxed);
         }
         frame
     }

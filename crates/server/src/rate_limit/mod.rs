@@ -2,8 +2,8 @@
 //!
 //! `rate.rs` is what an operator writes, `buckets.rs` counts, `address.rs` says where a call comes
 //! from (`forwarded.rs` reads what proxies tell), `fields.rs` tells callers. The limit of an address
-//! is asked by the layer [`limit_address`], the other two by `auth.rs`, which knows who calls. What
-//! was counted is noted in [`RequestInfo`], and `observe.rs` puts it into the answer.
+//! is asked by `observe.rs`, the other two by `auth.rs`, which knows who calls. What was counted is
+//! noted in [`RequestInfo`], and `observe.rs` puts it into the answer.
 //!
 //! A server counts for itself, in memory: several servers on one database allow as many times more.
 
@@ -14,17 +14,15 @@ mod forwarded;
 mod rate;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{Extensions, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
-use meishi_contacts::{AccountId, KeyId, UnixMillis};
+use meishi_contacts::{AccountId, Clock, KeyId, UnixMillis};
 
 pub use self::rate::{Limit, NotALimit, Rate};
 use self::{address::Addresses, buckets::Buckets};
 pub(crate) use self::{buckets::Standing, fields::tell};
-use crate::{ApiError, App, network::Network, observe::RequestInfo};
+use crate::{ApiError, network::Network, observe::RequestInfo};
 
 /// The most failures that an address may have at once, and the seconds in which it may have as many
 /// again: one each three seconds.
@@ -121,10 +119,18 @@ impl RateLimits {
         judge(&parts.extensions, standing).err().unwrap_or(ApiError::Unauthenticated)
     }
 
-    fn admit_address(&self, request: &Request, now: UnixMillis) -> Result<(), ApiError> {
+    /// Counts a call by its address.
+    pub(crate) fn admit_address(
+        &self,
+        request: &Request,
+        clock: &dyn Clock,
+    ) -> Result<(), ApiError> {
         let Some(buckets) = &self.per_address else { return Ok(()) };
+        if UNLIMITED.contains(&request.uri().path()) {
+            return Ok(());
+        }
         let address = self.addresses.counted(request.extensions(), request.headers());
-        judge(request.extensions(), buckets.take(Limited::Address, address, now))
+        judge(request.extensions(), buckets.take(Limited::Address, address, clock.now()))
     }
 }
 
@@ -139,18 +145,4 @@ fn judge(extensions: &Extensions, standing: Standing) -> Result<(), ApiError> {
     let limited = standing.limited;
     metrics::counter!("meishi_rate_limited_total", "limit" => limited.name()).increment(1);
     Err(ApiError::RateLimited { limited, retry_after: standing.wait_seconds })
-}
-
-/// The layer that counts calls by their address.
-pub(crate) async fn limit_address(
-    State(app): State<App>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !UNLIMITED.contains(&request.uri().path())
-        && let Err(refused) = app.rate_limits.admit_address(&request, app.clock.now())
-    {
-        return refused.into_response();
-    }
-    next.run(request).await
 }
