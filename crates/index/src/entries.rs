@@ -14,7 +14,7 @@ use crate::{
     facts::{MEMBERS, Update},
     labels::LabelId,
     texts::{Parts, Texts},
-    values::{NONE, ValueId, Values},
+    values::{NONE, ValueId, Values, rank_in},
 };
 
 /// Where there is no time: long before all that a time may be (`limits.rs`).
@@ -182,6 +182,11 @@ impl Entries {
         self.ids.get(slot as usize).copied().unwrap_or(ContactId(0))
     }
 
+    /// The ids of all slots.
+    pub(crate) fn ids(&self) -> &[ContactId] {
+        &self.ids
+    }
+
     pub(crate) fn version(&self, slot: Slot) -> Version {
         self.versions.get(slot as usize).copied().unwrap_or(Version(0))
     }
@@ -189,6 +194,16 @@ impl Entries {
     pub(crate) fn last_activity_at(&self, slot: Slot) -> Option<UnixSeconds> {
         let at = self.last_activity.get(slot as usize).copied();
         at.filter(|at| *at != NEVER).map(UnixSeconds)
+    }
+
+    /// The last activity of all slots; no time is the lowest number.
+    pub(crate) fn last_activity_column(&self) -> &[i64] {
+        &self.last_activity
+    }
+
+    /// When the contacts of all slots were created.
+    pub(crate) fn created_column(&self) -> &[i64] {
+        &self.created
     }
 
     pub(crate) fn created_at(&self, slot: Slot) -> UnixSeconds {
@@ -207,8 +222,14 @@ impl Entries {
 
     /// Where the slot's value of a member stands among all; it is never 0.
     pub(crate) fn doubled_rank(&self, member: usize, slot: Slot) -> Option<u64> {
-        let (values, id) = self.member(member, slot)?;
-        Some(values.rank(id) * 2)
+        let (ids, ranks) = self.member_column(member)?;
+        let rank = rank_in(ranks, *ids.get(slot as usize)?);
+        Some(rank * 2).filter(|rank| *rank != 0)
+    }
+
+    /// The numbers of all slots' values of a member, and the ranks by number.
+    pub(crate) fn member_column(&self, member: usize) -> Option<(&[ValueId], &[u64])> {
+        Some((self.members.get(member)?, self.values.get(member)?.ranks()))
     }
 
     /// Where a text would stand among all values of a member.

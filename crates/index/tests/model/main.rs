@@ -2,6 +2,7 @@
 //! what filtering, sorting and slicing all of its contacts gives.
 
 mod account;
+mod broad;
 mod cases;
 mod filters;
 mod large;
