@@ -7,8 +7,10 @@ mod cases;
 mod filters;
 mod large;
 mod pages;
+mod plain;
 mod snapshots;
 mod steps;
+mod typed;
 
 use meishi_index::Index;
 use proptest::prelude::*;
