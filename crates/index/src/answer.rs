@@ -13,7 +13,7 @@ use crate::{
     columns::Bits,
     grams::Found,
     near::Misspelt,
-    select::{self, Candidate, Order},
+    select::{self, Candidate, Order, Rows},
 };
 
 /// Texts to look at before it pays to ask first whose name has the text.
@@ -83,36 +83,20 @@ impl Index {
 
     /// The answer of a query, but for its filter: of all contacts, or of some.
     fn answer(&self, query: &Query, of: Option<&Bits>) -> Answer {
+        let Some(text) = &query.text else { return self.list(query, of) };
         let labels = self.labels.known(&query.labels);
         let labelled = |slot: Slot| {
             let ids = self.entries.labels(slot);
             let has = || ids.iter().any(|label| labels.binary_search(label).is_ok());
             of.is_none_or(|of| of.contains(slot)) && (query.labels.is_empty() || has())
         };
-        let Some(text) = &query.text else {
-            if let Some(of) = of {
-                let rows = of.slots().filter(|slot| labelled(*slot)).map(|slot| (slot, 0));
-                return self.select(query, rows, of.len());
-            }
-            if !query.labels.is_empty() {
-                let rows = self.columns.with_labels(&labels);
-                return self.select(query, rows.slots().map(|slot| (slot, 0)), rows.len());
-            }
-            if query.order == DEFAULT_ORDER {
-                return self.latest(query);
-            }
-            if let [SortKey { field: SortField::Id, descending }] = query.order.as_slice() {
-                return self.by_id(query, *descending);
-            }
-            return self.select(query, self.entries.slots().map(|slot| (slot, 0)), self.len());
-        };
         if text.is_misspelt() {
-            let hits = self.near(text);
-            let most = hits.len();
-            return self.select(query, hits.into_iter().filter(|(slot, _)| labelled(*slot)), most);
+            let mut hits = self.near(text);
+            hits.retain(|(slot, _)| labelled(*slot));
+            return self.select(query, Rows::These(hits));
         }
-        let slots = self.find(text);
-        let most = slots.len();
+        let mut slots = self.find(text);
+        slots.retain(|slot| labelled(*slot));
         let ranked = query.order.iter().any(|key| key.field == SortField::Relevance);
         // Whose name has the text as a word ranks first without a look.
         let first = match &self.search {
@@ -125,8 +109,30 @@ impl Index {
             }
             text.rank(self.row(slot).searched()).unwrap_or_default()
         };
-        let rows = slots.into_iter().filter(|slot| labelled(*slot)).map(|slot| (slot, rank(slot)));
-        self.select(query, rows, most)
+        let rows = slots.into_iter().map(|slot| (slot, rank(slot)));
+        self.select(query, Rows::These(rows.collect()))
+    }
+
+    /// The answer of a query for no text.
+    fn list(&self, query: &Query, of: Option<&Bits>) -> Answer {
+        if query.labels.is_empty() {
+            let of = match of {
+                Some(of) => of.as_words(),
+                None if query.order == DEFAULT_ORDER => return self.latest(query),
+                None => match query.order.as_slice() {
+                    [SortKey { field: SortField::Id, descending }] => {
+                        return self.by_id(query, *descending);
+                    }
+                    _ => self.entries.live(),
+                },
+            };
+            return self.select(query, Rows::Set(of));
+        }
+        let mut rows = self.columns.with_labels(&self.labels.known(&query.labels));
+        if let Some(of) = of {
+            rows.intersect(of);
+        }
+        self.select(query, Rows::Set(rows.as_words()))
     }
 
     /// Names that hold the text misspelt, at most [`SUGGESTIONS`], the nearest first and, of those,
@@ -203,13 +209,9 @@ impl Index {
         self.entries.slots().filter_map(near).collect()
     }
 
-    /// Counts the rows and takes the slice; past the end of everything none is kept.
-    fn select(&self, query: &Query, rows: impl Iterator<Item = Candidate>, most: usize) -> Answer {
-        if query.slice.offset >= most {
-            return Answer::Exact { ids: Vec::new(), total: rows.count() as u64, next: None };
-        }
+    fn select(&self, query: &Query, rows: Rows<'_>) -> Answer {
         let Self { entries, texts, heads, .. } = self;
-        select::select(Order { query, entries, texts, heads }, rows, most)
+        select::select(Order { query, entries, texts, heads }, rows)
     }
 
     /// The plain list in its default order.

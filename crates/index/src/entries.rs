@@ -1,6 +1,7 @@
 //! What the index keeps of each contact besides its searched text, by slot: a column for each fact,
 //! so that an order by one runs over that alone.
 
+mod label_sets;
 mod stored;
 
 use std::{borrow::Cow, collections::HashMap, mem::size_of};
@@ -9,12 +10,13 @@ use meishi_contacts::{
     ContactId, Patch, Place, Query, SortField, SortValue, UnixSeconds, Version, relevance::Searched,
 };
 
+use self::label_sets::LabelSets;
 use crate::{
     Slot,
     facts::{MEMBERS, Update},
     labels::LabelId,
     texts::{Parts, Texts},
-    values::{NONE, ValueId, Values},
+    values::{NONE, ValueId, Values, rank_in},
 };
 
 /// Where there is no time: long before all that a time may be (`limits.rs`).
@@ -29,13 +31,13 @@ pub(crate) struct Entries {
     versions: Vec<Version>,
     last_activity: Vec<i64>,
     created: Vec<i64>,
-    labels: Vec<Box<[LabelId]>>,
+    labels: LabelSets,
     /// Company, city and country.
     members: [Vec<ValueId>; MEMBERS],
     values: [Values; MEMBERS],
     /// The e-mail addresses that folding changes, as they are.
     emails: HashMap<Slot, Box<str>>,
-    /// Bytes that labels and e-mail addresses hold.
+    /// Bytes that e-mail addresses hold.
     held: usize,
 }
 
@@ -47,13 +49,12 @@ impl Entries {
             make_room(&mut self.versions);
             make_room(&mut self.last_activity);
             make_room(&mut self.created);
-            make_room(&mut self.labels);
             self.members.iter_mut().for_each(make_room);
             self.ids.push(ContactId(0));
             self.versions.push(Version(0));
             self.last_activity.push(NEVER);
             self.created.push(0);
-            self.labels.push(Box::default());
+            self.labels.push();
             self.members.iter_mut().for_each(|column| column.push(NONE));
             // An account of four thousand million contacts does not fit into memory.
             Slot::try_from(self.ids.len() - 1).unwrap_or(Slot::MAX)
@@ -61,11 +62,8 @@ impl Entries {
     }
 
     /// Writes the labels of the contact in a slot.
-    pub(crate) fn set_labels(&mut self, slot: Slot, labels: Box<[LabelId]>) {
-        self.held += piece(labels.len() * size_of::<LabelId>());
-        let place = self.labels.get_mut(slot as usize);
-        let before = place.map(|place| std::mem::replace(place, labels));
-        self.held -= piece(before.unwrap_or_default().len() * size_of::<LabelId>());
+    pub(crate) fn set_labels(&mut self, slot: Slot, labels: &[LabelId]) {
+        self.labels.set(slot, labels);
     }
 
     /// Writes what is new of the contact in a slot.
@@ -76,7 +74,7 @@ impl Entries {
         set(&mut self.last_activity, at, update.last_activity_at.map_or(NEVER, |at| at.0));
         set(&mut self.created, at, update.created_at.0);
         if let Some(labels) = update.labels {
-            self.set_labels(slot, labels);
+            self.set_labels(slot, &labels);
         }
         match update.email {
             Patch::Keep => {}
@@ -116,9 +114,7 @@ impl Entries {
     pub(crate) fn remove(&mut self, slot: Slot) {
         let at = slot as usize;
         self.set_email(slot, None);
-        if let Some(labels) = self.labels.get_mut(at).map(std::mem::take) {
-            self.held -= piece(labels.len() * size_of::<LabelId>());
-        }
+        self.set_labels(slot, &[]);
         for (column, values) in self.members.iter_mut().zip(&mut self.values) {
             if let Some(place) = column.get_mut(at) {
                 values.give_back(std::mem::replace(place, NONE));
@@ -146,7 +142,7 @@ impl Entries {
         self.versions.reserve_exact(contacts);
         self.last_activity.reserve_exact(contacts);
         self.created.reserve_exact(contacts);
-        self.labels.reserve_exact(contacts);
+        self.labels.reserve(contacts);
         self.members.iter_mut().for_each(|column| column.reserve_exact(contacts));
     }
 
@@ -157,7 +153,7 @@ impl Entries {
         self.versions.shrink_to_fit();
         self.last_activity.shrink_to_fit();
         self.created.shrink_to_fit();
-        self.labels.shrink_to_fit();
+        self.labels.shrink();
         self.members.iter_mut().for_each(Vec::shrink_to_fit);
     }
 
@@ -182,6 +178,11 @@ impl Entries {
         self.ids.get(slot as usize).copied().unwrap_or(ContactId(0))
     }
 
+    /// The ids of all slots.
+    pub(crate) fn ids(&self) -> &[ContactId] {
+        &self.ids
+    }
+
     pub(crate) fn version(&self, slot: Slot) -> Version {
         self.versions.get(slot as usize).copied().unwrap_or(Version(0))
     }
@@ -191,12 +192,22 @@ impl Entries {
         at.filter(|at| *at != NEVER).map(UnixSeconds)
     }
 
+    /// The last activity of all slots; no time is the lowest number.
+    pub(crate) fn last_activity_column(&self) -> &[i64] {
+        &self.last_activity
+    }
+
+    /// When the contacts of all slots were created.
+    pub(crate) fn created_column(&self) -> &[i64] {
+        &self.created
+    }
+
     pub(crate) fn created_at(&self, slot: Slot) -> UnixSeconds {
         UnixSeconds(self.created.get(slot as usize).copied().unwrap_or_default())
     }
 
     pub(crate) fn labels(&self, slot: Slot) -> &[LabelId] {
-        self.labels.get(slot as usize).map_or(&[], |labels| labels)
+        self.labels.get(slot)
     }
 
     /// The values of a member and the number of the slot's one.
@@ -207,8 +218,14 @@ impl Entries {
 
     /// Where the slot's value of a member stands among all; it is never 0.
     pub(crate) fn doubled_rank(&self, member: usize, slot: Slot) -> Option<u64> {
-        let (values, id) = self.member(member, slot)?;
-        Some(values.rank(id) * 2)
+        let (ids, ranks) = self.member_column(member)?;
+        let rank = rank_in(ranks, *ids.get(slot as usize)?);
+        Some(rank * 2).filter(|rank| *rank != 0)
+    }
+
+    /// The numbers of all slots' values of a member, and the ranks by number.
+    pub(crate) fn member_column(&self, member: usize) -> Option<(&[ValueId], &[u64])> {
+        Some((self.members.get(member)?, self.values.get(member)?.ranks()))
     }
 
     /// Where a text would stand among all values of a member.
@@ -224,7 +241,7 @@ impl Entries {
             + self.ids.capacity() * size_of::<ContactId>()
             + self.versions.capacity() * size_of::<Version>()
             + (self.last_activity.capacity() + self.created.capacity()) * size_of::<i64>()
-            + self.labels.capacity() * size_of::<Box<[LabelId]>>()
+            + self.labels.bytes()
             + members * size_of::<ValueId>()
             + self.values.iter().map(Values::bytes).sum::<usize>()
             + self.emails.capacity() * 8 / 7 * (size_of::<(Slot, Box<str>)>() + 1)

@@ -2,7 +2,7 @@
 //! they are in the order of the contacts, and no text has to be looked at.
 //!
 //! For a page of 15 of a million contacts it is enough to pass over a million numbers in a row,
-//! which takes a millisecond or two for any field. Sorted sets by each field would answer the
+//! which takes a millisecond or two for any field, far into the list as well. Sorted sets by each field would answer the
 //! first page at once and cost some 20 MB each, and every change of a contact its place in each.
 //! Times, ids, companies, cities and countries are kept as columns of numbers anyway; those of
 //! names, e-mail addresses and phone numbers are made when a large answer is first sorted by them
@@ -20,10 +20,10 @@ use crate::{
 /// Rows that are sorted before it pays to make the numbers of all contacts.
 const MANY: usize = 4096;
 
-/// The number of what is absent, where that comes first.
+/// The number of what is absent.
 pub(crate) const FIRST: u64 = 0;
 
-/// The number of what is absent, where that comes last.
+/// That of nothing.
 const LAST: u64 = u64::MAX;
 
 /// The numbers that are kept, by slot; [`FIRST`] where the contact has no such text.
@@ -130,7 +130,7 @@ impl Heads {
     pub(crate) fn is_whole(key: SortKey, head: u64) -> bool {
         let is_text =
             matches!(key.field, SortField::Name | SortField::Email | SortField::PhoneNumber);
-        !is_text || head == FIRST || head == LAST
+        !is_text || head == directed(key, None)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -139,14 +139,32 @@ impl Heads {
     }
 }
 
-/// Turns the number around for a descending key, and puts what is absent in its place.
-pub(crate) fn directed(key: SortKey, head: Option<u64>) -> u64 {
-    match head {
-        Some(head) if key.descending => !head,
-        Some(head) => head,
-        None if key.descending && !key.field.nulls_always_last() => FIRST,
-        None => LAST,
+/// What becomes of a number under a key: a descending one turns it around, and what is absent comes
+/// where the key puts it.
+#[derive(Clone, Copy)]
+pub(crate) struct Direction {
+    less: u64,
+    turn: u64,
+}
+
+impl Direction {
+    pub(crate) fn of(key: SortKey) -> Self {
+        let turn = if key.descending { u64::MAX } else { 0 };
+        // Turned around, the lowest is the highest already.
+        let less = u64::from(!(key.descending && key.field.nulls_always_last()));
+        Self { less, turn }
     }
+
+    /// [`FIRST`] is what is absent. This takes no branch, as who has a value follows no pattern: one
+    /// less than the lowest is the highest.
+    #[inline]
+    pub(crate) fn turned(self, head: u64) -> u64 {
+        head.wrapping_sub(self.less) ^ self.turn
+    }
+}
+
+fn directed(key: SortKey, head: Option<u64>) -> u64 {
+    Direction::of(key).turned(head.unwrap_or(FIRST))
 }
 
 /// The number of a row's name, e-mail address or phone number.
@@ -196,8 +214,14 @@ fn phone_head(phone: &str) -> u64 {
 }
 
 pub(crate) fn number_head(number: i64) -> u64 {
+    time_head(number).max(FIRST + 1)
+}
+
+/// The same of what stands in a column of times, where no time is the lowest number.
+#[inline]
+pub(crate) fn time_head(at: i64) -> u64 {
     // As an unsigned number, with the sign turned, so that the past before 1970 comes first.
-    (number.cast_unsigned() ^ (1 << 63)).clamp(FIRST + 1, LAST - 1)
+    (at.cast_unsigned() ^ (1 << 63)).min(LAST - 1)
 }
 
 #[cfg(test)]
@@ -220,6 +244,21 @@ mod tests {
             }
             let [a, b] = numbers;
             prop_assert_eq!(number_head(a).cmp(&number_head(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn what_is_absent_comes_where_the_key_puts_it() {
+        for field in [SortField::Email, SortField::City] {
+            for descending in [false, true] {
+                let key = SortKey { field, descending };
+                let head = |head| directed(key, head);
+                let (low, high) = (head(Some(FIRST + 1)), head(Some(LAST - 1)));
+                assert_eq!(low < high, !descending);
+                let first = descending && field == SortField::Email;
+                assert_eq!(head(None), if first { FIRST } else { LAST });
+                assert!(![low, high].contains(&head(None)));
+            }
         }
     }
 

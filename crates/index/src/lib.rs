@@ -441,9 +441,9 @@ impl Index {
         let Some(id) = self.labels.id(label) else { return Ok(()) };
         for slot in self.columns.drop_label(id) {
             let held = self.entries.labels(slot).iter().copied();
-            let left: Box<[_]> = held.filter(|held| *held != id).collect();
+            let left: Vec<_> = held.filter(|held| *held != id).collect();
             self.columns.relabel(slot, &left, &left);
-            self.entries.set_labels(slot, left);
+            self.entries.set_labels(slot, &left);
         }
         self.labels.remove(label);
         Ok(())

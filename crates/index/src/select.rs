@@ -1,22 +1,69 @@
 //! The order, and the slice of it: counts all rows and keeps no more than the slice needs. A slice
-//! after a place costs the same pass as the first one.
+//! after a place costs the same pass as the first one, and so does one far behind: `window.rs` says
+//! between which rows it lies, `headed.rs` passes over all of them, and `best.rs` keeps those.
+
+mod best;
+mod headed;
+mod window;
 
 use std::cmp::Ordering;
 
-use meishi_contacts::{Place, Query, SortField, SortValue, place::compare_optional};
+use meishi_contacts::{ContactId, Place, Query, SortField, SortKey, place::compare_optional};
 
+use self::{
+    best::Best,
+    headed::{Column, Headed, Listed},
+    window::Window,
+};
 use crate::{
     Answer, Slot,
     entries::{Entries, Row, member_of},
-    heads::{FIRST, Heads, directed, number_head},
+    heads::{Direction, Heads, number_head, time_head},
     texts::Texts,
+    values::rank_in,
 };
-
-/// Rows that are gathered before the worst are dropped, at least.
-const GATHERED: usize = 256;
 
 /// A contact that matches, and how well the text fits it, where the order asks.
 pub(crate) type Candidate = (Slot, u32);
+
+/// Whoever matches.
+pub(crate) enum Rows<'a> {
+    /// A bit for each slot; no text is searched, so that none fits better than another.
+    Set(&'a [u64]),
+    /// Each once.
+    These(Vec<Candidate>),
+}
+
+impl Rows<'_> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Set(words) => words.iter().map(|word| word.count_ones() as usize).sum(),
+            Self::These(rows) => rows.len(),
+        }
+    }
+
+    fn into_candidates(self) -> Vec<Candidate> {
+        match self {
+            Self::Set(words) => slots_of(words).map(|slot| (slot, 0)).collect(),
+            Self::These(rows) => rows,
+        }
+    }
+}
+
+/// The slots whose bits are set, in order.
+pub(crate) fn slots_of(words: &[u64]) -> impl Iterator<Item = Slot> + use<'_> {
+    (0..).step_by(64).zip(words).flat_map(|(from, bits)| bits_in(*bits).map(move |bit| from + bit))
+}
+
+/// The numbers of the bits that are set.
+fn bits_in(mut bits: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        Some(bit)
+    })
+}
 
 /// What an order is made of.
 #[derive(Clone, Copy)]
@@ -27,62 +74,99 @@ pub(crate) struct Order<'a> {
     pub(crate) heads: &'a Heads,
 }
 
-/// Counts the rows, at most `most`, and sorts the slice of them.
-pub(crate) fn select(
-    order: Order<'_>,
-    rows: impl Iterator<Item = Candidate>,
-    most: usize,
-) -> Answer {
+/// Counts the rows and sorts the slice of them.
+pub(crate) fn select(order: Order<'_>, rows: Rows<'_>) -> Answer {
     let Order { query, entries, texts, heads } = order;
-    heads.prepare(&query.order, most, entries, texts);
-    let Some(key) = query.order.first().copied() else { return pass(order, rows, |_, _| 0) };
-    // Each of these becomes a loop of its own, over one column.
-    match key.field {
-        SortField::LastActivityAt => pass(order, rows, |slot, _| {
-            directed(key, entries.last_activity_at(slot).map(|at| number_head(at.0)))
-        }),
-        SortField::CreatedAt => pass(order, rows, |slot, _| {
-            directed(key, Some(number_head(entries.created_at(slot).0)))
-        }),
-        field => match (heads.kept(field), member_of(field)) {
-            (Some(kept), _) => pass(order, rows, |slot, _| {
-                let head = kept.get(slot as usize).copied();
-                directed(key, head.filter(|head| *head != FIRST))
-            }),
-            (None, Some(member)) => {
-                pass(order, rows, |slot, _| directed(key, entries.doubled_rank(member, slot)))
-            }
-            (None, None) => pass(order, rows, |slot, rank| order.head(0, slot, rank)),
+    let total = rows.len();
+    if query.slice.offset >= total || query.slice.limit == 0 {
+        return Answer::Exact { ids: Vec::new(), total: total as u64, next: None };
+    }
+    heads.prepare(&query.order, total, entries, texts);
+    let rest = match query.order.first() {
+        Some(key) => match in_column(order, *key, rows) {
+            Ok(answer) => return answer,
+            Err(rows) => rows,
         },
+        None => rows,
+    };
+    let rows = rest.into_candidates();
+    let head = |slot, rank| order.head(0, slot, rank);
+    slice_of(order, total, &Listed { rows: &rows, head })
+}
+
+/// The same, where the numbers of the first key are a column, or come from one at once. Each of
+/// these becomes a loop of its own.
+fn in_column<'r>(order: Order<'_>, key: SortKey, rows: Rows<'r>) -> Result<Answer, Rows<'r>> {
+    let Order { entries, heads, .. } = order;
+    let direction = Direction::of(key);
+    if let Some(kept) = heads.kept(key.field) {
+        return Ok(of_column(order, rows, kept, |head| direction.turned(head)));
+    }
+    match (key.field, member_of(key.field)) {
+        (SortField::LastActivityAt, _) => {
+            let head = |at| direction.turned(time_head(at));
+            Ok(of_column(order, rows, entries.last_activity_column(), head))
+        }
+        (SortField::CreatedAt, _) => {
+            let head = |at| direction.turned(number_head(at));
+            Ok(of_column(order, rows, entries.created_column(), head))
+        }
+        (_, Some(member)) => {
+            let Some((ids, ranks)) = entries.member_column(member) else { return Err(rows) };
+            let head = |id| direction.turned(rank_in(ranks, id) * 2);
+            Ok(of_column(order, rows, ids, head))
+        }
+        _ => Err(rows),
     }
 }
 
-/// The same, where `head` is the number of a row under the first key.
-fn pass(
+fn of_column<T: Copy>(
     order: Order<'_>,
-    rows: impl Iterator<Item = Candidate>,
-    head: impl Fn(Slot, u32) -> u64,
+    rows: Rows<'_>,
+    column: &[T],
+    head: impl Fn(T) -> u64,
 ) -> Answer {
+    let total = rows.len();
+    match rows {
+        Rows::Set(words) => slice_of(order, total, &Column { words, values: column, head }),
+        Rows::These(rows) => {
+            let of = |slot, _| column.get(slot as usize).map_or(0, |value| head(*value));
+            slice_of(order, total, &Listed { rows: &rows, head: of })
+        }
+    }
+}
+
+/// Takes the slice of rows that are not in order.
+fn slice_of(order: Order<'_>, total: usize, rows: &impl Headed) -> Answer {
+    let narrow = Window::narrow(order, rows, total);
+    let found = page(order, rows, &narrow);
+    // What the sample says is likely, not sure.
+    let (ids, next) = found.or_else(|| page(order, rows, &Window::open(order))).unwrap_or_default();
+    Answer::Exact { ids, total: total as u64, next }
+}
+
+/// The ids of the slice and where it ends, if more follow it; `None` where the slice does not lie
+/// in the window.
+fn page(
+    order: Order<'_>,
+    rows: &impl Headed,
+    window: &Window<'_>,
+) -> Option<(Vec<ContactId>, Option<Place>)> {
     let Order { query, entries, .. } = order;
     let slice = query.slice;
-    let keep = if slice.limit == 0 { 0 } else { slice.offset.saturating_add(slice.limit) };
-    let after = query.after.as_ref().map(|place| After::new(order, place));
-    let mut best = Best { order, keep, rows: Vec::new(), worst: None };
-    let (mut total, mut following) = (0, 0);
-    // Faster than a loop: rows come through filters within filters.
-    rows.for_each(|(slot, rank)| {
-        total += 1;
-        let ranked = Ranked { head: head(slot, rank), slot, rank };
-        if after.as_ref().is_none_or(|after| after.is_before(&ranked)) {
-            following += 1;
-            best.offer(ranked);
-        }
-    });
-    let chosen = best.from(slice.offset);
+    let keep = slice.offset.saturating_add(slice.limit);
+    let mut best = Best::new(order, keep, window.high());
+    let before = rows.pass(order, window, &mut best);
+    let skipped = if window.is_sampled_below() { before } else { 0 };
+    let (offset, keep) = (slice.offset.checked_sub(skipped)?, keep.checked_sub(skipped)?);
+    let offered = best.offered();
+    if window.high().is_some() && offered <= keep {
+        return None;
+    }
+    let chosen = best.from(offset, keep);
     let ids = chosen.iter().map(|ranked| entries.id(ranked.slot)).collect();
-    let last = chosen.last().filter(|_| following > keep);
-    let next = last.map(|ranked| order.row(ranked.slot).place(query, ranked.rank));
-    Answer::Exact { ids, total, next }
+    let last = chosen.last().filter(|_| offered > keep);
+    Some((ids, last.map(|ranked| order.row(ranked.slot).place(query, ranked.rank))))
 }
 
 /// A row, and the number of its first key: where two differ, the rows need not be looked at.
@@ -105,6 +189,11 @@ impl<'a> Order<'a> {
         key.map_or(0, |key| self.heads.head(*key, &self.row(slot), rank))
     }
 
+    /// Whether the id alone decides among rows with this number under the first key.
+    fn is_by_id_on(&self, head: u64) -> bool {
+        matches!(self.query.order.as_slice(), [key] if Heads::is_whole(*key, head))
+    }
+
     /// The same as `Query::compare`, on what is kept.
     fn compare(&self, a: &Ranked, b: &Ranked) -> Ordering {
         a.head.cmp(&b.head).then_with(|| self.compare_on(a, b))
@@ -113,6 +202,9 @@ impl<'a> Order<'a> {
     /// Compares where the first heads are the same.
     fn compare_on(&self, a: &Ranked, b: &Ranked) -> Ordering {
         let query = self.query;
+        if self.is_by_id_on(a.head) {
+            return self.entries.id(b.slot).cmp(&self.entries.id(a.slot));
+        }
         for (number, key) in query.order.iter().enumerate() {
             let head = |row: &Ranked| match number {
                 0 => row.head,
@@ -132,105 +224,5 @@ impl<'a> Order<'a> {
             }
         }
         self.entries.id(b.slot).cmp(&self.entries.id(a.slot))
-    }
-}
-
-/// The place that the slice begins after.
-struct After<'a> {
-    order: Order<'a>,
-    /// The number of the place under each key.
-    heads: Vec<u64>,
-    place: &'a Place,
-}
-
-impl<'a> After<'a> {
-    fn new(order: Order<'a>, place: &'a Place) -> Self {
-        let values = place.values.iter().map(|value| value.as_ref().map(SortValue::as_deref));
-        let keys = order.query.order.iter().zip(values);
-        let heads = keys.map(|(key, value)| Heads::head_of(*key, value, order.entries));
-        Self { order, heads: heads.collect(), place }
-    }
-
-    /// The same as `Query::follows`.
-    fn is_before(&self, ranked: &Ranked) -> bool {
-        match self.heads.first() {
-            Some(head) if *head != ranked.head => *head < ranked.head,
-            _ => self.is_before_on(ranked),
-        }
-    }
-
-    fn is_before_on(&self, ranked: &Ranked) -> bool {
-        let query = self.order.query;
-        let keys = query.order.iter().zip(&self.heads).zip(&self.place.values);
-        for (number, ((key, place), value)) in keys.enumerate() {
-            let head = match number {
-                0 => ranked.head,
-                _ => self.order.head(number, ranked.slot, ranked.rank),
-            };
-            let ordering = if *place != head {
-                place.cmp(&head)
-            } else if Heads::is_whole(*key, head) {
-                continue;
-            } else {
-                let row = self.order.row(ranked.slot).value(key.field, query, ranked.rank);
-                compare_optional(*key, value.as_ref().map(SortValue::as_deref), row)
-            };
-            if ordering.is_ne() {
-                return ordering.is_lt();
-            }
-        }
-        self.order.entries.id(ranked.slot) < self.place.id
-    }
-}
-
-/// The first `keep` rows of those that were offered.
-struct Best<'a> {
-    order: Order<'a>,
-    keep: usize,
-    /// At least the first `keep`, unsorted.
-    rows: Vec<Ranked>,
-    /// A row that at least `keep` rows do not come after.
-    worst: Option<Ranked>,
-}
-
-impl Best<'_> {
-    fn offer(&mut self, ranked: Ranked) {
-        if let Some(worst) = &self.worst
-            && (ranked.head > worst.head || self.order.compare(&ranked, worst).is_gt())
-        {
-            return;
-        }
-        if self.keep > 0 {
-            self.take(ranked);
-        }
-    }
-
-    fn take(&mut self, ranked: Ranked) {
-        self.rows.push(ranked);
-        if self.rows.len() >= self.keep.saturating_mul(2).max(GATHERED) {
-            self.cut();
-        }
-    }
-
-    /// Drops what is not among the first `keep`.
-    fn cut(&mut self) {
-        if self.keep > 0 && self.rows.len() > self.keep {
-            let order = self.order;
-            self.rows.select_nth_unstable_by(self.keep - 1, |a, b| order.compare(a, b));
-            self.rows.truncate(self.keep);
-            self.worst = self.rows.last().copied();
-        }
-    }
-
-    /// Those of the first `keep` that come after the first `offset`, sorted.
-    fn from(&mut self, offset: usize) -> &[Ranked] {
-        self.cut();
-        let order = self.order;
-        if offset > 0 && offset < self.rows.len() {
-            self.rows.select_nth_unstable_by(offset, |a, b| order.compare(a, b));
-        }
-        let slice = self.rows.get_mut(offset..).unwrap_or_default();
-        slice.sort_unstable_by(|a, b| order.compare(a, b));
-        slice
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Values {
     ids: BTreeMap<Arc<str>, ValueId>,
     /// By number.
     known: Vec<Known>,
+    /// See [`rank_in`]; apart from the rest, as of a sorted list nothing else is looked at.
+    ranks: Vec<u64>,
     free: Vec<ValueId>,
     /// Bytes of all texts.
     text: usize,
@@ -42,7 +44,6 @@ pub(crate) struct Values {
 #[derive(Debug)]
 struct Known {
     text: Arc<str>,
-    rank: u64,
     /// How many contacts have it; a value that nobody has is forgotten.
     users: u32,
 }
@@ -60,9 +61,7 @@ impl Values {
         }
         let apart = HIGHEST / (self.ids.len() as u64 + 1);
         for (number, id) in (1..).zip(self.ids.values()) {
-            if let Some(known) = self.known.get_mut(*id as usize) {
-                known.rank = number * apart;
-            }
+            set_rank(&mut self.ranks, *id, number * apart);
         }
     }
 
@@ -82,7 +81,7 @@ impl Values {
     fn add(&mut self, text: &str) -> ValueId {
         let rank = self.room_for(text);
         let text: Arc<str> = text.into();
-        let known = Known { text: Arc::clone(&text), rank: rank.unwrap_or_default(), users: 0 };
+        let known = Known { text: Arc::clone(&text), users: 0 };
         self.text += text.len();
         let id =
             self.free.pop().unwrap_or_else(|| ValueId::try_from(self.known.len()).unwrap_or(NONE));
@@ -90,6 +89,8 @@ impl Values {
             Some(place) => *place = known,
             None => self.known.push(known),
         }
+        self.ranks.resize(self.known.len() + 1, 0);
+        set_rank(&mut self.ranks, id, rank.unwrap_or_default());
         if let Some(ids) = &mut self.unranked {
             ids.insert(text, id);
             return id;
@@ -140,7 +141,12 @@ impl Values {
 
     /// Where a value stands among all: greater than 0.
     pub(crate) fn rank(&self, id: ValueId) -> u64 {
-        self.known.get(id as usize).map_or(0, |known| known.rank)
+        rank_in(&self.ranks, id)
+    }
+
+    /// The ranks of all values, for [`rank_in`].
+    pub(crate) fn ranks(&self) -> &[u64] {
+        &self.ranks
     }
 
     /// Where any text would stand, at twice the ranks: even if it is a value, odd if it lies
@@ -157,7 +163,21 @@ impl Values {
         self.ids.len() * (24 + 8 + (size_of::<Arc<str>>() + size_of::<ValueId>()) * 3 / 2)
             + self.text
             + self.known.capacity() * size_of::<Known>()
+            + self.ranks.capacity() * size_of::<u64>()
             + self.free.capacity() * size_of::<ValueId>()
+    }
+}
+
+/// The rank of a value among those of all; that of [`NONE`] is 0. It is the first, so that nothing
+/// is asked before it is read.
+#[inline]
+pub(crate) fn rank_in(ranks: &[u64], id: ValueId) -> u64 {
+    ranks.get(id.wrapping_add(1) as usize).copied().unwrap_or_default()
+}
+
+fn set_rank(ranks: &mut [u64], id: ValueId, rank: u64) {
+    if let Some(place) = ranks.get_mut(id.wrapping_add(1) as usize) {
+        *place = rank;
     }
 }
 

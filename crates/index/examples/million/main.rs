@@ -1,6 +1,6 @@
 //! What the index takes and answers at a million contacts: `cargo run --release -p meishi-index
-//! --example million [contacts [load]]`, with `load` no more than it takes to load one. One caller;
-//! the times are those that the processor was at work, of a thousand calls or a second's, so that
+//! --example million [contacts [load|lists]]`, with `load` no more than it takes to load one, with
+//! `lists` no more than the lists of all contacts, too. One caller; the times are those that the processor was at work, of a thousand calls or a second's, so that
 //! a busy machine does not count.
 #![expect(
     clippy::cast_possible_truncation,
@@ -58,8 +58,10 @@ fn main() {
     report("load", pushing + with_grams, before, &index);
     let grams = with_grams.saturating_sub(finishing);
     println!("  grams and words    {:>8.2} s", grams.as_secs_f64());
-    if std::env::args().nth(2).is_some_and(|only| only == "load") {
-        return;
+    match std::env::args().nth(2).as_deref() {
+        Some("load") => return,
+        Some("lists") => return lists(&index),
+        _ => {}
     }
 
     snapshot(&index);

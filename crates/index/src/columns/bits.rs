@@ -4,6 +4,7 @@ use std::io;
 
 use crate::{
     Slot,
+    select::slots_of,
     snapshot::{Reader, SnapshotError, Writer},
 };
 
@@ -50,6 +51,11 @@ impl Bits {
         self.0.len()
     }
 
+    /// A bit for each slot.
+    pub(crate) fn as_words(&self) -> &[u64] {
+        &self.0
+    }
+
     /// Leaves what is in the other set, too.
     pub(crate) fn intersect(&mut self, other: &Self) {
         self.0.truncate(other.0.len());
@@ -84,14 +90,7 @@ impl Bits {
 
     /// The slots, in order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<'_> {
-        (0..).step_by(64).zip(&self.0).flat_map(|(from, bits)| {
-            let mut bits = *bits;
-            std::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(from + bit)
-            })
-        })
+        slots_of(&self.0)
     }
 
     pub(crate) fn write(&self, out: &mut Writer<'_>) -> io::Result<()> {

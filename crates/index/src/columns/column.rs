@@ -393,8 +393,8 @@ impl Numbers {
         json: impl FnOnce() -> J,
     ) -> bool {
         let exact = datum.as_number().filter(|number| {
-            // Above it, floats leave integers out.
-            number.as_f64().abs() <= 9_007_199_254_740_992.0
+            // Above it, floats leave integers out, and the next one becomes this.
+            number.as_f64().abs() < 9_007_199_254_740_992.0
         });
         let Some(number) = exact else {
             let odd = Odd { json: json().as_ref().into(), datum: datum.clone() };

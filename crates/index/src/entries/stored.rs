@@ -33,9 +33,9 @@ impl Entries {
         out.array(created)?;
         // A contact has a few hundred labels at most.
         let narrow = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
-        out.numbers(labels.len(), labels.iter().map(|labels| narrow(labels.len())))?;
-        let all = labels.iter().map(|labels| labels.len()).sum();
-        out.numbers(all, labels.iter().flatten().copied())?;
+        out.numbers(ids.len(), labels.all().map(|labels| narrow(labels.len())))?;
+        let all = labels.all().map(<[LabelId]>::len).sum();
+        out.numbers(all, labels.all().flatten().copied())?;
         for (column, values) in members.iter().zip(values) {
             out.array(column)?;
             values.write(out)?;
@@ -68,13 +68,13 @@ impl Entries {
         let counts: Vec<u16> = input.array_of(count)?;
         let labels: Vec<LabelId> = input.array()?;
         let mut labels = labels.as_slice();
-        entries.labels.reserve_exact(count);
-        for count in counts {
+        entries.labels.reserve(count);
+        for (slot, count) in (0..).zip(counts) {
             let (these, rest) = labels
                 .split_at_checked(usize::from(count))
                 .ok_or(SnapshotError::Damaged("the labels of a contact"))?;
-            entries.held += piece(size_of_val(these));
-            entries.labels.push(these.into());
+            entries.labels.push();
+            entries.labels.set(slot, these);
             labels = rest;
         }
         for (column, values) in entries.members.iter_mut().zip(&mut entries.values) {

@@ -26,11 +26,8 @@ impl Values {
         let numbers = usize::try_from(numbers).ok().filter(|numbers| *numbers <= contacts + 1);
         let numbers = numbers.ok_or(SnapshotError::Damaged("the number of values"))?;
         let nothing: Arc<str> = Arc::default();
-        values.known.resize_with(numbers, || Known {
-            text: Arc::clone(&nothing),
-            rank: 0,
-            users: 0,
-        });
+        values.known.resize_with(numbers, || Known { text: Arc::clone(&nothing), users: 0 });
+        values.ranks.resize(numbers + 1, 0);
         let count = input.count(2 * size_of::<u32>())?;
         let mut in_order: Vec<(Arc<str>, ValueId)> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -38,7 +35,7 @@ impl Values {
             let text: Arc<str> = input.text()?.into();
             let place = values.known.get_mut(id as usize).filter(|known| known.users == 0);
             let place = place.ok_or(SnapshotError::Damaged("the number of a value"))?;
-            *place = Known { text: Arc::clone(&text), rank: 0, users };
+            *place = Known { text: Arc::clone(&text), users };
             values.text += text.len();
             in_order.push((text, id));
         }

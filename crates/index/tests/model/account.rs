@@ -213,7 +213,7 @@ impl Account {
     }
 
     /// The answer that these are in all, in order.
-    fn sliced(query: &Query, mut places: Vec<Place>) -> Answer {
+    pub(crate) fn sliced(query: &Query, mut places: Vec<Place>) -> Answer {
         let total = places.len() as u64;
         if let Some(after) = &query.after {
             places.retain(|place| place.compare(after, &query.order).is_gt());

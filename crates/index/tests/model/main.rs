@@ -2,12 +2,15 @@
 //! what filtering, sorting and slicing all of its contacts gives.
 
 mod account;
+mod broad;
 mod cases;
 mod filters;
 mod large;
 mod pages;
+mod plain;
 mod snapshots;
 mod steps;
+mod typed;
 
 use meishi_index::Index;
 use proptest::prelude::*;
