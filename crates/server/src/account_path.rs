@@ -33,12 +33,12 @@ pub fn asked(parts: &Parts) -> String {
 }
 
 fn split(uri: &Uri) -> Option<(PathAccount, Uri)> {
-    let (digits, rest) = uri.path().strip_prefix(PREFIX)?.split_once('/')?;
+    let (digits, _) = uri.path().strip_prefix(PREFIX)?.split_once('/')?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let path = PathAndQuery::try_from(format!("{PREFIX}{rest}{query}")).ok()?;
+    let rest = uri.path_and_query()?.as_str().get(PREFIX.len() + digits.len() + 1..)?;
+    let path = PathAndQuery::try_from([PREFIX, rest].concat()).ok()?;
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path);
     Some((PathAccount(AccountId::parse(digits)), Uri::from_parts(parts).ok()?))
@@ -56,6 +56,10 @@ mod tests {
         assert_eq!(
             split("/api/v2/accounts/17/contacts?q=a%20b"),
             Some((Some(AccountId(17)), "/api/v2/accounts/contacts?q=a%20b".into()))
+        );
+        assert_eq!(
+            split("/api/v2/accounts/17/?a=/b?c"),
+            Some((Some(AccountId(17)), "/api/v2/accounts/?a=/b?c".into()))
         );
         assert_eq!(
             split("/api/v2/accounts/99999999999999999999/contacts/1"),

@@ -24,10 +24,10 @@ use meishi_store::Precondition;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::ApiError;
-
-/// Most contacts are not longer in JSON.
-const USUAL_BYTES: usize = 1024;
+use crate::{
+    ApiError,
+    answer::{self, CONTACT_BYTES},
+};
 
 /// What a GET of a contact answers: its body and its tag.
 #[derive(Debug, Clone)]
@@ -40,16 +40,14 @@ pub struct Representation {
 impl Representation {
     /// Shows what has a version.
     pub(crate) fn new(version: Version, answer: &impl Serialize) -> Result<Self, ApiError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, "an answer could not be written");
-            ApiError::Internal
-        };
-        let mut body = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut body, answer).map_err(|error| failed(&error))?;
+        let body = answer::write(CONTACT_BYTES, answer)?;
         let digest = Sha256::digest(&body);
         let hash = digest.iter().take(8).fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
         let tag = format!("\"{}.{hash:016x}\"", version.0);
-        let etag = HeaderValue::from_str(&tag).map_err(|error| failed(&error))?;
+        let etag = HeaderValue::from_str(&tag).map_err(|error| {
+            tracing::error!(%error, "an entity tag could not be written");
+            ApiError::Internal
+        })?;
         Ok(Self { etag, body })
     }
 

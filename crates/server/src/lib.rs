@@ -8,6 +8,7 @@
 //! To add an endpoint see `docs/adding-an-endpoint.md`.
 
 pub mod account_path;
+pub(crate) mod answer;
 pub mod api;
 pub mod auth;
 pub mod body;

@@ -1,7 +1,6 @@
 //! `GET /api/v2/accounts/contacts`: list and search on one path (`livedesk-wire.md` 4.3, 4.4).
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -19,6 +18,7 @@ use super::{
 };
 use crate::{
     ApiError, App,
+    answer::{CONTACT_BYTES, json},
     auth::Reader,
     cursor,
     directory::Page,
@@ -209,7 +209,7 @@ async fn numbered(
     let did_you_mean = did_you_mean(app, account, &found, params).await?;
     let meta =
         Meta::Numbered(NumberedMeta { count, current_page, fuzzy, did_you_mean, explanation });
-    Ok(answer(meta, &found, params))
+    answer(meta, &found, params)
 }
 
 async fn by_cursor(
@@ -253,7 +253,7 @@ async fn by_cursor(
         did_you_mean,
         explanation,
     });
-    Ok((link.map(|link| [link]), answer(meta, &found, params)).into_response())
+    Ok((link.map(|link| [link]), answer(meta, &found, params)?).into_response())
 }
 
 /// A page, and whether near matches had to do.
@@ -334,7 +334,7 @@ pub(super) fn query(params: &Params) -> Result<Query, ApiError> {
     })
 }
 
-fn answer(meta: Meta, found: &Found, params: &Params) -> Response {
+fn answer(meta: Meta, found: &Found, params: &Params) -> Result<Response, ApiError> {
     let shown = Shown::asked(params);
     let text = found.text.as_ref().filter(|_| params.includes("matched_on"));
     let view = |record| {
@@ -344,7 +344,8 @@ fn answer(meta: Meta, found: &Found, params: &Params) -> Response {
             None => view,
         }
     };
-    Json(Answer { meta, payload: found.page.contacts.iter().map(view).collect() }).into_response()
+    let payload: Vec<ContactView<'_>> = found.page.contacts.iter().map(view).collect();
+    json((payload.len() + 1) * CONTACT_BYTES, &Answer { meta, payload })
 }
 
 /// A number of digits; one too large to count to is the largest.
