@@ -49,10 +49,17 @@ pub(super) fn records(
     ids: &[ContactId],
     include: Include,
 ) -> rusqlite::Result<Vec<ContactRecord>> {
-    ids.iter()
-        .take(READ_ROWS)
-        .filter_map(|id| record(connection, names, account, *id, include).transpose())
-        .collect()
+    let mut statement = connection.prepare_cached(CONTACT)?;
+    let mut records = Vec::with_capacity(ids.len().min(READ_ROWS));
+    for id in ids.iter().take(READ_ROWS) {
+        let row = statement
+            .query_row(params![account.0, id.0], |row| numbered(row, include))
+            .optional()?;
+        if let Some(row) = row {
+            records.push(row.named(connection, names, account)?.into_record());
+        }
+    }
+    Ok(records)
 }
 
 /// A contact's row as it is.

@@ -31,8 +31,12 @@ use super::{known::Known, row};
 /// table takes ten at once where it holds a million contacts.
 const GATHERED: usize = 1 << 19;
 
-/// How many are folded for each one that a commit brings: the more, the sooner memory has fewer.
-const FOLDED_FOR_EACH: usize = 4;
+/// How many are folded for each one that a commit brings. They must be done before as many have come
+/// again; the fewer, the less a write is slowed down meanwhile.
+const FOLDED_FOR_EACH: usize = 2;
+
+/// How many times as many leave the appended table at once, which costs little.
+const TRIMMED: usize = 4;
 
 /// At most so many are folded in one commit, unless it brings more.
 const FOLDED_AT_ONCE: usize = 4096;
@@ -323,7 +327,7 @@ impl Identities {
             Fold::Inserting { last, to } => {
                 Some(self.insert_sorted(connection, last.as_ref(), *to, rows)?)
             }
-            Fold::Trimming { to } => Some(trim(connection, *to, rows)?),
+            Fold::Trimming { to } => Some(trim(connection, *to, rows * TRIMMED)?),
         };
         Ok(())
     }

@@ -259,7 +259,7 @@ impl Store for SqliteStore {
         include: Include,
     ) -> Result<Option<ContactRecord>, StoreError> {
         self.readers.read_one(|connection| {
-            contacts::record(connection, self.names.as_ref(), account, id, include)
+            contacts::record(connection, &self.names.of(account), account, id, include)
         })
     }
 
@@ -270,7 +270,7 @@ impl Store for SqliteStore {
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
         self.readers.read(|connection| {
-            contacts::records(connection, self.names.as_ref(), account, ids, include)
+            contacts::records(connection, &self.names.of(account), account, ids, include)
         })
     }
 

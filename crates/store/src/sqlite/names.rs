@@ -4,6 +4,7 @@
 //! one beyond those that were known when an account's names were read is what makes them read anew.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -174,39 +175,57 @@ impl NameCache {
         Ok(names)
     }
 
-    /// The account's names, as far as `suffices` says that they will do, else read anew.
-    fn sufficient(
+    /// The names of one account, for one read.
+    pub(super) fn of(&self, account: AccountId) -> KnownNames<'_> {
+        KnownNames { cache: self, account, names: RefCell::new(None) }
+    }
+}
+
+/// Names for one read: those that are known, read anew where they do not suffice.
+#[derive(Debug)]
+pub(super) struct KnownNames<'a> {
+    cache: &'a NameCache,
+    account: AccountId,
+    names: RefCell<Option<Arc<AccountNames>>>,
+}
+
+impl KnownNames<'_> {
+    /// What is found among names of which `suffices` says that they will do.
+    fn find<T>(
         &self,
         connection: &Connection,
-        account: AccountId,
         suffices: impl Fn(&AccountNames) -> bool,
-    ) -> rusqlite::Result<Arc<AccountNames>> {
-        match self.get(account).filter(|names| suffices(names)) {
-            Some(names) => Ok(names),
-            None => self.read(connection, account),
+        find: impl FnOnce(&AccountNames) -> Option<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        let mut names = self.names.borrow_mut();
+        if names.is_none() {
+            *names = self.cache.get(self.account);
+        }
+        match names.as_ref().filter(|names| suffices(names)) {
+            Some(names) => Ok(find(names)),
+            None => Ok(find(names.insert(self.cache.read(connection, self.account)?))),
         }
     }
 }
 
-impl Names for NameCache {
+impl Names for KnownNames<'_> {
     fn title(
         &self,
         connection: &Connection,
-        account: AccountId,
+        _: AccountId,
         id: LabelId,
     ) -> rusqlite::Result<Option<Label>> {
-        let names = self.sufficient(connection, account, |names| id <= names.last_label)?;
-        Ok(names.title_of(id))
+        self.find(connection, |names| id <= names.last_label, |names| names.title_of(id))
     }
 
     fn inbox(
         &self,
         connection: &Connection,
-        account: AccountId,
+        _: AccountId,
         id: InboxId,
         made_seq: Seq,
     ) -> rusqlite::Result<Option<StoredInbox>> {
-        let names = self.sufficient(connection, account, |names| made_seq <= names.last_seq)?;
-        Ok(names.made_by(id, made_seq))
+        let suffices = |names: &AccountNames| made_seq <= names.last_seq;
+        self.find(connection, suffices, |names| names.made_by(id, made_seq))
     }
 }
