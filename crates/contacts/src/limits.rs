@@ -151,6 +151,8 @@ pub const FILTER_KEY_CHARS: usize = 255;
 pub const CHECKED_ROWS: usize = 50_000;
 /// Time for that: 503 `busy`.
 pub const CHECK_TIME: Duration = Duration::from_secs(10);
+/// Time that a query computes on its account's index: 503 `busy`. It is given up then.
+pub const QUERY_TIME: Duration = Duration::from_secs(5);
 /// Time that a query waits for the account's index to be loaded or to catch up: 503 `busy`. The work
 /// goes on for whoever asks next.
 pub const INDEX_WAIT: Duration = Duration::from_secs(10);

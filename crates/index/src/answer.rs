@@ -13,6 +13,7 @@ use crate::{
     columns::Bits,
     grams::Found,
     near::Misspelt,
+    patience::{Patience, TooLate},
     select::{self, Candidate, Order, Rows},
 };
 
@@ -48,13 +49,30 @@ pub enum Answer {
 impl Index {
     /// Which contacts, in which order, and how many in all.
     pub fn query(&self, query: &Query) -> Answer {
-        let Some(filtered) = self.filtered(query) else { return self.answer(query, None) };
+        self.ask(query, &Patience::until(&|| false))
+    }
+
+    /// The same, unless `is_late` says so before there is an answer; it is asked every few thousand
+    /// contacts, and for each condition of a filter.
+    pub fn query_until(
+        &self,
+        query: &Query,
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<Answer, TooLate> {
+        let patience = Patience::until(is_late);
+        patience.whole(self.ask(query, &patience))
+    }
+
+    fn ask(&self, query: &Query, patience: &Patience<'_>) -> Answer {
+        let Some(filtered) = self.filtered(query, patience) else {
+            return self.answer(query, None, patience);
+        };
         if filtered.is_exact() {
-            return self.answer(query, Some(&filtered.may));
+            return self.answer(query, Some(&filtered.may), patience);
         }
         let slice = Slice { offset: 0, limit: usize::MAX };
         let all = Query { after: None, slice, ..query.clone() };
-        match self.answer(&all, Some(&filtered.may)) {
+        match self.answer(&all, Some(&filtered.may), patience) {
             Answer::Exact { ids, .. } => {
                 let condition = Box::new(query.clone());
                 Answer::Candidates { ids, condition }
@@ -82,8 +100,8 @@ impl Index {
     }
 
     /// The answer of a query, but for its filter: of all contacts, or of some.
-    fn answer(&self, query: &Query, of: Option<&Bits>) -> Answer {
-        let Some(text) = &query.text else { return self.list(query, of) };
+    fn answer(&self, query: &Query, of: Option<&Bits>, patience: &Patience<'_>) -> Answer {
+        let Some(text) = &query.text else { return self.list(query, of, patience) };
         let labels = self.labels.known(&query.labels);
         let labelled = |slot: Slot| {
             let ids = self.entries.labels(slot);
@@ -91,11 +109,11 @@ impl Index {
             of.is_none_or(|of| of.contains(slot)) && (query.labels.is_empty() || has())
         };
         if text.is_misspelt() {
-            let mut hits = self.near(text);
+            let mut hits = self.near(text, patience);
             hits.retain(|(slot, _)| labelled(*slot));
-            return self.select(query, Rows::These(hits));
+            return self.select(query, Rows::These(hits), patience);
         }
-        let mut slots = self.find(text);
+        let mut slots = self.find(text, patience);
         slots.retain(|slot| labelled(*slot));
         let ranked = query.order.iter().any(|key| key.field == SortField::Relevance);
         // Whose name has the text as a word ranks first without a look.
@@ -109,12 +127,15 @@ impl Index {
             }
             text.rank(self.row(slot).searched()).unwrap_or_default()
         };
-        let rows = slots.into_iter().map(|slot| (slot, rank(slot)));
-        self.select(query, Rows::These(rows.collect()))
+        // To rank is to look at the text.
+        let rows = slots.into_iter().enumerate();
+        let rows = rows.take_while(|(number, _)| !patience.is_over_at(*number));
+        let rows = rows.map(|(_, slot)| (slot, rank(slot))).collect();
+        self.select(query, Rows::These(rows), patience)
     }
 
     /// The answer of a query for no text.
-    fn list(&self, query: &Query, of: Option<&Bits>) -> Answer {
+    fn list(&self, query: &Query, of: Option<&Bits>, patience: &Patience<'_>) -> Answer {
         if query.labels.is_empty() {
             let of = match of {
                 Some(of) => of.as_words(),
@@ -126,18 +147,27 @@ impl Index {
                     _ => self.entries.live(),
                 },
             };
-            return self.select(query, Rows::Set(of));
+            return self.select(query, Rows::Set(of), patience);
         }
         let mut rows = self.columns.with_labels(&self.labels.known(&query.labels));
         if let Some(of) = of {
             rows.intersect(of);
         }
-        self.select(query, Rows::Set(rows.as_words()))
+        self.select(query, Rows::Set(rows.as_words()), patience)
     }
 
     /// Names that hold the text misspelt, at most [`SUGGESTIONS`], the nearest first and, of those,
     /// the ones of the latest contacts; each once, among the first [`SUGGESTED_AMONG`] contacts.
     pub fn did_you_mean(&self, text: &TextQuery) -> Vec<String> {
+        self.did_you_mean_until(text, &|| false).unwrap_or_default()
+    }
+
+    /// The same, unless `is_late` says so before, as with [`Self::query_until`].
+    pub fn did_you_mean_until(
+        &self,
+        text: &TextQuery,
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<Vec<String>, TooLate> {
         let query = Query {
             text: Some(text.clone().misspelt()),
             labels: Vec::new(),
@@ -147,7 +177,8 @@ impl Index {
             after: None,
             slice: Slice { offset: 0, limit: SUGGESTED_AMONG },
         };
-        let (Answer::Exact { ids, .. } | Answer::Candidates { ids, .. }) = self.query(&query);
+        let (Answer::Exact { ids, .. } | Answer::Candidates { ids, .. }) =
+            self.query_until(&query, is_late)?;
         let mut names: Vec<String> = Vec::new();
         for slot in ids.iter().filter_map(|id| self.slots.get(id)) {
             let name = self.row(*slot).parts().name;
@@ -155,35 +186,41 @@ impl Index {
                 names.push(name.to_owned());
             }
         }
-        names
+        Ok(names)
     }
 
     /// Whoever has a text in one of the searched fields, or its digits in the phone number.
-    pub(crate) fn find(&self, text: &TextQuery) -> Vec<Slot> {
-        let Some(search) = &self.search else { return self.texts.find(text) };
+    pub(crate) fn find(&self, text: &TextQuery, patience: &Patience<'_>) -> Vec<Slot> {
+        let Some(search) = &self.search else { return self.texts.find(text, patience) };
         let folded = text.folded();
         // A phone number is in the text as `+` and digits, so digits alone are found anyway.
         let digits = text.digits().filter(|digits| *digits != folded);
         let by_digits = digits.map(|digits| (digits, search.grams.find(digits)));
         let by_text = search.grams.find(folded);
         if matches!(by_text, Found::Anybody) || matches!(by_digits, Some((_, Found::Anybody))) {
-            return self.texts.find(text);
+            return self.texts.find(text, patience);
         }
         let mut slots = match by_text {
             Found::These(slots) => slots,
-            Found::Among(slots) => self.having(search, &slots, folded),
+            Found::Among(slots) => self.having(search, &slots, folded, patience),
             Found::Anybody => Vec::new(),
         };
         if let Some((digits, Found::These(among) | Found::Among(among))) = by_digits {
-            slots = merged(slots, self.texts.having(&among, digits, true));
+            slots = merged(slots, self.texts.having(&among, digits, true, patience));
         }
         slots
     }
 
     /// Those of some contacts, among whom are all that have a text, that do have it.
-    fn having(&self, search: &Search, among: &[Slot], text: &str) -> Vec<Slot> {
+    fn having(
+        &self,
+        search: &Search,
+        among: &[Slot],
+        text: &str,
+        patience: &Patience<'_>,
+    ) -> Vec<Slot> {
         if among.len() < MANY || text.contains(' ') {
-            return self.texts.having(among, text, false);
+            return self.texts.having(among, text, false, patience);
         }
         // What many have in common is a word of their names or a part of a domain more often than
         // not, and who has that is known: only the texts of the others are looked at.
@@ -195,23 +232,24 @@ impl Index {
             while named.next_if(|named| *named < slot).is_some() {}
             named.next_if_eq(&slot).is_none()
         });
-        let others = self.texts.having(&others, text, false);
+        let others = self.texts.having(&others, text, false, patience);
         merged(slots, others)
     }
 
     /// Whose name holds a text misspelt, and how many letters are wrong.
-    fn near(&self, text: &TextQuery) -> Vec<Candidate> {
+    fn near(&self, text: &TextQuery, patience: &Patience<'_>) -> Vec<Candidate> {
         let Some(misspelt) = Misspelt::of(text) else { return Vec::new() };
         if let Some(search) = &self.search {
             return search.words.find(&misspelt);
         }
         let near = |slot| Some((slot, misspelt.distance(self.row(slot).parts().folded_name)?));
-        self.entries.slots().filter_map(near).collect()
+        let slots = self.entries.slots().take_while(|slot| !patience.is_over_at(*slot as usize));
+        slots.filter_map(near).collect()
     }
 
-    fn select(&self, query: &Query, rows: Rows<'_>) -> Answer {
+    fn select(&self, query: &Query, rows: Rows<'_>, patience: &Patience<'_>) -> Answer {
         let Self { entries, texts, heads, .. } = self;
-        select::select(Order { query, entries, texts, heads }, rows)
+        select::select(Order { query, entries, texts, heads, patience }, rows)
     }
 
     /// The plain list in its default order.

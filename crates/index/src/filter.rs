@@ -12,13 +12,14 @@ use meishi_contacts::{
 use crate::{
     Index, Slot,
     columns::{Bits, Outcome},
+    patience::Patience,
     texts::Parts,
 };
 
 impl Index {
     /// Who matches the filter of a query and is resolved, where that is asked; `None` where neither
     /// is asked.
-    pub(crate) fn filtered(&self, query: &Query) -> Option<Outcome> {
+    pub(crate) fn filtered(&self, query: &Query, patience: &Patience<'_>) -> Option<Outcome> {
         if query.filter.is_none() && !query.resolved {
             return None;
         }
@@ -27,19 +28,19 @@ impl Index {
             universe.intersect(&self.columns.resolved());
         }
         Some(match &query.filter {
-            Some(filter) => self.evaluate(filter, &universe),
+            Some(filter) => self.evaluate(filter, &universe, patience),
             None => exact(universe),
         })
     }
 
     /// Who of the universe matches.
-    fn evaluate(&self, filter: &Filter, universe: &Bits) -> Outcome {
+    fn evaluate(&self, filter: &Filter, universe: &Bits, patience: &Patience<'_>) -> Outcome {
         match filter {
             Filter::And(filters) => {
                 let mut all = exact(universe.clone());
                 for filter in filters {
                     // Whoever is out already need not be looked at.
-                    let part = self.evaluate(filter, &all.may);
+                    let part = self.evaluate(filter, &all.may, patience);
                     all.must.intersect(&part.must);
                     all.may = part.may;
                 }
@@ -48,21 +49,22 @@ impl Index {
             Filter::Or(filters) => {
                 let mut any = exact(Bits::default());
                 for filter in filters {
-                    let part = self.evaluate(filter, universe);
+                    let part = self.evaluate(filter, universe, patience);
                     any.must.unite(&part.must);
                     any.may.unite(&part.may);
                 }
                 any
             }
             Filter::Not(filter) => {
-                let part = self.evaluate(filter, universe);
+                let part = self.evaluate(filter, universe, patience);
                 Outcome { must: part.may.complement(universe), may: part.must.complement(universe) }
             }
-            Filter::Is(condition) => self.meeting(condition, universe),
+            Filter::Is(_) if patience.is_over() => exact(Bits::default()),
+            Filter::Is(condition) => self.meeting(condition, universe, patience),
         }
     }
 
-    fn meeting(&self, condition: &Condition, universe: &Bits) -> Outcome {
+    fn meeting(&self, condition: &Condition, universe: &Bits, patience: &Patience<'_>) -> Outcome {
         let chosen = |mut chosen: Bits| {
             chosen.intersect(universe);
             exact(chosen)
@@ -70,7 +72,7 @@ impl Index {
         let tested = |test: &dyn Fn(Slot) -> bool| exact(universe.filtered(test));
         match condition.subject() {
             Subject::Name | Subject::Email | Subject::PhoneNumber | Subject::Identifier => {
-                chosen(self.meeting_in_text(condition, universe))
+                chosen(self.meeting_in_text(condition, universe, patience))
             }
             Subject::Labels => {
                 let labels: Vec<_> = condition.labels().cloned().collect();
@@ -108,7 +110,12 @@ impl Index {
 
     /// Who meets a condition on a searched text: only of whoever has one of the values somewhere,
     /// the text is looked at.
-    fn meeting_in_text(&self, condition: &Condition, universe: &Bits) -> Bits {
+    fn meeting_in_text(
+        &self,
+        condition: &Condition,
+        universe: &Bits,
+        patience: &Patience<'_>,
+    ) -> Bits {
         let with = self.columns.with(condition.subject());
         let mut met = match condition.operator() {
             Operator::IsPresent => return with.clone(),
@@ -121,7 +128,10 @@ impl Index {
             _ => Bits::default(),
         };
         for text in condition.texts().filter_map(TextQuery::parse) {
-            for slot in self.find(&text) {
+            if patience.is_over() {
+                break;
+            }
+            for slot in self.find(&text, patience) {
                 if universe.contains(slot) {
                     met.set(slot, condition.is_met_by_text(self.text(condition.subject(), slot)));
                 }

@@ -16,7 +16,7 @@
 //! What only filters ask of is in `columns.rs`, and `filter.rs` finds who matches one. `snapshot.rs`
 //! is the index as bytes.
 //!
-//! `answer.rs` finds who matches, `select.rs` the order and the slice, by the numbers of
+//! `patience.rs` lets long queries be given up. `answer.rs` finds who matches, `select.rs` the order and the slice, by the numbers of
 //! `heads.rs`. To query by one more field: keep it in `entries.rs`, follow its changes in
 //! `Facts::change`, test for it in `Index::query` or, if it is to be sorted by, tell it in
 //! `Row::value` and `Heads::head`.
@@ -31,6 +31,7 @@ mod grams;
 mod heads;
 mod labels;
 mod near;
+mod patience;
 mod postings;
 mod select;
 mod snapshot;
@@ -50,6 +51,7 @@ use meishi_contacts::{
 
 pub use crate::{
     answer::Answer,
+    patience::TooLate,
     snapshot::{SnapshotError, Stamp},
 };
 use crate::{

@@ -19,6 +19,7 @@ use crate::{
     Answer, Slot,
     entries::{Entries, Row, member_of},
     heads::{Direction, Heads, number_head, time_head},
+    patience::Patience,
     texts::Texts,
     values::rank_in,
 };
@@ -72,11 +73,12 @@ pub(crate) struct Order<'a> {
     pub(crate) entries: &'a Entries,
     pub(crate) texts: &'a Texts,
     pub(crate) heads: &'a Heads,
+    pub(crate) patience: &'a Patience<'a>,
 }
 
 /// Counts the rows and sorts the slice of them.
 pub(crate) fn select(order: Order<'_>, rows: Rows<'_>) -> Answer {
-    let Order { query, entries, texts, heads } = order;
+    let Order { query, entries, texts, heads, .. } = order;
     let total = rows.len();
     if query.slice.offset >= total || query.slice.limit == 0 {
         return Answer::Exact { ids: Vec::new(), total: total as u64, next: None };
@@ -157,6 +159,10 @@ fn page(
     let keep = slice.offset.saturating_add(slice.limit);
     let mut best = Best::new(order, keep, window.high());
     let before = rows.pass(order, window, &mut best);
+    // What follows is to sort them.
+    if order.patience.is_over() {
+        return Some((Vec::new(), None));
+    }
     let skipped = if window.is_sampled_below() { before } else { 0 };
     let (offset, keep) = (slice.offset.checked_sub(skipped)?, keep.checked_sub(skipped)?);
     let offered = best.offered();

@@ -16,7 +16,7 @@ use std::{
 use meishi_contacts::TextQuery;
 use memchr::{memchr, memmem::Finder};
 
-use crate::{Slot, entries::make_room};
+use crate::{Slot, entries::make_room, patience::Patience};
 
 /// Bytes of a chunk: large enough for a search to run, small enough to be moved in between.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -255,14 +255,14 @@ impl Texts {
     }
 
     /// The slots whose text has what is asked for, each once, in no order.
-    pub(crate) fn find(&self, query: &TextQuery) -> Vec<Slot> {
+    pub(crate) fn find(&self, query: &TextQuery, patience: &Patience<'_>) -> Vec<Slot> {
         let mut slots = Vec::new();
         let folded = Finder::new(query.folded());
-        self.scan(&folded, |slot, _| slots.push(slot));
+        self.scan(&folded, patience, |slot, _| slots.push(slot));
         // A phone number is in the text as `+` and digits, so digits alone were found already.
         if let Some(digits) = query.digits().filter(|digits| *digits != query.folded()) {
             let digits = Finder::new(digits);
-            self.scan(&digits, |slot, text| {
+            self.scan(&digits, patience, |slot, text| {
                 if has_in_phone(text, &digits) && !has(text, &folded) {
                     slots.push(slot);
                 }
@@ -273,10 +273,19 @@ impl Texts {
 
     /// Those of some slots whose text has the needle, as a whole or, if so asked, in the phone
     /// number.
-    pub(crate) fn having(&self, slots: &[Slot], needle: &str, in_phone: bool) -> Vec<Slot> {
+    pub(crate) fn having(
+        &self,
+        slots: &[Slot],
+        needle: &str,
+        in_phone: bool,
+        patience: &Patience<'_>,
+    ) -> Vec<Slot> {
         let needle = Finder::new(needle);
         let mut found = Vec::with_capacity(slots.len());
-        for slots in slots.chunks(FETCHED) {
+        for (number, slots) in slots.chunks(FETCHED).enumerate() {
+            if patience.is_over_at(number * FETCHED) {
+                break;
+            }
             // Texts lie anywhere in memory. Asked for at once, they come at once; looked at one
             // after another, each would be waited for.
             black_box(slots.iter().fold(0, |sum, slot| sum ^ self.edges(*slot)));
@@ -295,8 +304,16 @@ impl Texts {
     }
 
     /// Calls `found` once for each slot whose text has the needle.
-    fn scan(&self, needle: &Finder<'_>, mut found: impl FnMut(Slot, &str)) {
+    fn scan(
+        &self,
+        needle: &Finder<'_>,
+        patience: &Patience<'_>,
+        mut found: impl FnMut(Slot, &str),
+    ) {
         for chunk in &self.chunks {
+            if patience.is_over() {
+                break;
+            }
             let bytes = chunk.text.as_bytes();
             let mut records = chunk.records.as_slice();
             let mut from = 0;
@@ -339,7 +356,7 @@ mod tests {
     use super::*;
 
     fn find(texts: &Texts, q: &str) -> Vec<Slot> {
-        let mut slots = texts.find(&TextQuery::parse(q).unwrap());
+        let mut slots = texts.find(&TextQuery::parse(q).unwrap(), &Patience::until(&|| false));
         slots.sort_unstable();
         slots
     }

@@ -20,10 +20,19 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use meishi_contacts::{AccountId, Label, Query, Seq, TextQuery, UnixMillis, limits::INDEX_WAIT};
-use meishi_index::{Answer, Index};
+use meishi_contacts::{
+    AccountId, Filter, Label, Query, Seq, TextQuery, UnixMillis,
+    limits::{INDEX_WAIT, QUERY_TIME},
+};
+use meishi_index::{Answer, Index, TooLate};
 use meishi_store::{Counts, Include, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -35,15 +44,17 @@ pub use self::{
 };
 use self::{shelf::Shelf, slot::Reading};
 
-/// From this many contacts on, a query that is not brief runs on a thread of its own, since it may
-/// take milliseconds.
-const LONG_QUERY_CONTACTS: usize = 20_000;
+/// From this many looks at a contact on, a query that is not brief runs on a thread of its own, since
+/// it may take milliseconds.
+const LONG_QUERY_LOOKS: usize = 20_000;
 
 /// The query side.
 pub struct Directory {
     store: Arc<dyn Store>,
     /// Lets as many long queries run as there are cores; the others wait, and hold nothing.
     long_queries: Arc<Semaphore>,
+    /// What [`QUERY_TIME`] says, but in tests.
+    query_time: Duration,
     shelf: Arc<Shelf>,
 }
 
@@ -56,8 +67,8 @@ pub enum QueryError {
     /// Memory leaves open of more contacts whether they match than there may be rows read.
     #[error("{0} contacts are left to be looked at")]
     TooBroad(usize),
-    /// Looking at the rows took too long.
-    #[error("looking at the rows took too long")]
+    /// Asking the index, or looking at the rows, took too long.
+    #[error("the query took too long")]
     TooSlow,
     /// The account's contacts do not fit into memory.
     #[error("the account's contacts do not fit into the memory for indexes")]
@@ -70,7 +81,7 @@ impl Directory {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let long_queries = Arc::new(Semaphore::new(cores));
         let shelf = Arc::new(Shelf::new(Arc::clone(&store), settings));
-        Self { store, long_queries, shelf }
+        Self { store, long_queries, query_time: QUERY_TIME, shelf }
     }
 
     /// The page of contacts that a query asks for.
@@ -91,38 +102,49 @@ impl Directory {
         text: &TextQuery,
     ) -> Result<Vec<String>, QueryError> {
         let text = text.clone();
-        self.ask(account, |_| false, move |index| index.did_you_mean(&text)).await
+        let names = move |index: &Index, is_late: &dyn Fn() -> bool| {
+            index.did_you_mean_until(&text, is_late)
+        };
+        self.ask(account, |_| false, names).await
     }
 
     /// What the current index says of a query.
     async fn answer(&self, account: AccountId, query: Query) -> Result<Answer, QueryError> {
         let asked = query.clone();
-        let is_brief = move |index: &Index| index.is_brief(&asked);
-        self.ask(account, is_brief, move |index| index.query(&query)).await
+        let looks = looks(&query);
+        let is_brief = move |index: &Index| {
+            index.len().saturating_mul(looks) <= LONG_QUERY_LOOKS || index.is_brief(&asked)
+        };
+        let question =
+            move |index: &Index, is_late: &dyn Fn() -> bool| index.query_until(&query, is_late);
+        self.ask(account, is_brief, question).await
     }
 
-    /// Asks the current index, on a thread of its own where that may take long. It is not held any
-    /// longer than that takes.
+    /// Asks the current index, on a thread of its own unless that is brief, and no longer than
+    /// [`QUERY_TIME`]. The index is held as long as that takes; a question that nobody waits for any
+    /// more is told that it is late, too.
     async fn ask<T: Send + 'static>(
         &self,
         account: AccountId,
         is_brief: impl Fn(&Index) -> bool,
-        question: impl FnOnce(&Index) -> T + Send + 'static,
+        question: impl FnOnce(&Index, &dyn Fn() -> bool) -> Result<T, TooLate> + Send + 'static,
     ) -> Result<T, QueryError> {
         let index = self.current(account).await?;
-        let is_brief = |index: &Index| index.len() <= LONG_QUERY_CONTACTS || is_brief(index);
         if index.as_ref().is_none_or(is_brief) {
-            return Ok(ask(index.as_ref(), question));
+            return Ok(ask(index.as_ref(), |index| question(index, &|| false))?);
         }
         drop(index);
         let turn = self.long_turn().await?;
         let index = self.current(account).await?;
+        let waits = Waits::default();
+        let is_late = Arc::clone(&waits.is_over);
         let answer = load::blocking(move || {
-            let answer = ask(index.as_ref(), question);
+            let answer = ask(index.as_ref(), |index| question(index, &|| is_late.load(Relaxed)));
             drop(turn);
             answer
         });
-        Ok(answer.await?)
+        let answer = tokio::time::timeout(self.query_time, answer).await;
+        Ok(answer.map_err(|_| QueryError::TooSlow)???)
     }
 
     /// A turn of long queries, which is waited for no longer than for an index.
@@ -206,6 +228,36 @@ impl Directory {
     pub async fn close(&self) {
         self.shelf.close().await;
     }
+}
+
+/// Somebody waits for an answer, as long as it lives.
+#[derive(Default)]
+struct Waits {
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+    }
+}
+
+impl From<TooLate> for QueryError {
+    fn from(TooLate: TooLate) -> Self {
+        Self::TooSlow
+    }
+}
+
+/// How many times a query may look at a contact: each value of a filter may be looked for in all texts.
+fn looks(query: &Query) -> usize {
+    fn of(filter: &Filter) -> usize {
+        match filter {
+            Filter::And(filters) | Filter::Or(filters) => filters.iter().map(of).sum(),
+            Filter::Not(filter) => of(filter),
+            Filter::Is(condition) => condition.texts().count().max(1),
+        }
+    }
+    1 + query.filter.as_ref().map_or(0, of)
 }
 
 fn ask<T>(index: Option<&Index>, question: impl FnOnce(&Index) -> T) -> T {

@@ -50,6 +50,9 @@ impl<T: Copy, H: Fn(T) -> u64> Headed for Column<'_, T, H> {
             }
         };
         for ((from, bits), chunk) in (0..).step_by(64).zip(self.words).zip(self.values.chunks(64)) {
+            if order.patience.is_over_at(from as usize) {
+                break;
+            }
             if *bits == u64::MAX {
                 if let Some(least) = best.least_id() {
                     let high = best.high();
@@ -110,7 +113,10 @@ impl<H: Fn(Slot, u32) -> u64> Headed for Listed<'_, H> {
     fn pass(&self, order: Order<'_>, window: &Window<'_>, best: &mut Best<'_>) -> usize {
         let mut before = 0;
         let low = window.low();
-        for row in self.rows {
+        for (number, row) in self.rows.iter().enumerate() {
+            if order.patience.is_over_at(number) {
+                break;
+            }
             let ranked = self.ranked(*row);
             if ranked.head < low || ranked.head == low && !window.reaches(order, &ranked) {
                 before += 1;

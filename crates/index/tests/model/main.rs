@@ -6,6 +6,7 @@ mod broad;
 mod cases;
 mod filters;
 mod large;
+mod late;
 mod pages;
 mod plain;
 mod snapshots;

@@ -221,7 +221,7 @@ proptest! {
 
     #[test]
     fn a_typed_filter_is_what_it_plainly_means(
-        first in prop::collection::vec(members(), 0..30),
+        first in prop::collection::vec(members(), 0..80),
         changes in prop::collection::vec((any::<prop::sample::Index>(), members()), 0..15),
         filters in prop::collection::vec(filter(), 1..20),
     ) {

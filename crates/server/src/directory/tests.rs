@@ -246,6 +246,58 @@ async fn who_waits_for_a_turn_of_long_queries_gives_up_in_time() {
 }
 
 #[tokio::test]
+async fn a_query_that_takes_too_long_is_given_up_and_holds_nothing() {
+    let mut scene = Scene::new().await;
+    let turns = scene.directory.long_queries.available_permits();
+    // It goes on until it is told that it is late.
+    let (told, mut is_told) = tokio::sync::mpsc::unbounded_channel();
+    let endless = move |_: &Index, is_late: &dyn Fn() -> bool| -> Result<(), TooLate> {
+        while !is_late() {
+            std::thread::yield_now();
+        }
+        told.send(()).unwrap();
+        Err(TooLate)
+    };
+    // Who asks goes away.
+    let asked = scene.directory.ask(scene.account, |_| false, endless.clone());
+    assert!(tokio::time::timeout(Duration::from_millis(50), asked).await.is_err());
+    assert_eq!(is_told.recv().await, Some(()));
+    // The time passes.
+    scene.directory.query_time = Duration::ZERO;
+    let error = scene.directory.ask(scene.account, |_| false, endless).await.unwrap_err();
+    assert!(matches!(error, QueryError::TooSlow));
+    let response = crate::error::ApiError::from(error).render("r");
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
+    assert_eq!(is_told.recv().await, Some(()));
+    // Changes get at the index, long queries get their turns, and brief ones answer.
+    let all = scene.directory.long_queries.acquire_many(u32::try_from(turns).unwrap()).await;
+    drop(all.unwrap());
+    let fields = ContactPatch { name: Some("Susanna".into()), ..ContactPatch::default() };
+    let create = Change::CreateContact(Box::new(NewContact { fields, link: None }));
+    scene.apply(vec![create]).await;
+    let page = scene.directory.page(scene.account, query("anna", 0, 9), Include::Nothing).await;
+    assert_eq!(page.unwrap().total, 4);
+}
+
+#[test]
+fn a_query_with_many_values_looks_at_contacts_many_times() {
+    let asks = |values: &[String]| {
+        let condition = serde_json::json!({
+            "attribute_key": "name", "filter_operator": "contains", "values": values,
+        });
+        let filter = serde_json::json!({ "or": [condition, { "not": condition }] });
+        let reading = meishi_contacts::filter::Reading::untyped(UnixMillis(0));
+        Query { filter: Filter::from_json(&filter, &reading).ok(), ..query("", 0, 1) }
+    };
+    assert_eq!(looks(&query("", 0, 1)), 1);
+    let values: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    assert_eq!((looks(&asks(&values[..1])), looks(&asks(&values))), (3, 1001));
+}
+
+#[tokio::test]
 async fn a_snapshot_that_failed_is_not_tried_again_at_once() {
     let (scene, folder) = with_snapshots().await;
     let slot = scene.directory.shelf.slot(scene.account);
