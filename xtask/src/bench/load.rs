@@ -118,8 +118,9 @@ async fn connection(server: SocketAddr, shared: Rc<RefCell<Shared>>) -> Result<(
             return Ok(());
         }
         let begun = Instant::now();
-        let status = client.exchange(&request).await?;
+        let head = client.exchange(&request).await?;
         let at = Instant::now();
+        let Head { status, retry_after, .. } = head;
         let refused = status == 503;
         ensure!(
             refused || (200..300).contains(&status),
@@ -128,6 +129,11 @@ async fn connection(server: SocketAddr, shared: Rc<RefCell<Shared>>) -> Result<(
         );
         let micros = u32::try_from(at.duration_since(begun).as_micros()).unwrap_or(u32::MAX);
         shared.borrow_mut().answers.push(Answer { at, micros, refused });
+        if refused {
+            // As a client does that reads what it is told.
+            let pause = retry_after.context("503 without Retry-After")?;
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+        }
     }
 }
 
@@ -145,8 +151,8 @@ impl Client {
         Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Sends a request, reads its answer to the end, and tells its status.
-    async fn exchange(&mut self, request: &[u8]) -> Result<u16> {
+    /// Sends a request, reads its answer to the end, and tells its head.
+    async fn exchange(&mut self, request: &[u8]) -> Result<Head> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let mut head = None;
@@ -156,10 +162,10 @@ impl Client {
             if head.is_none() {
                 head = head_of(&self.buffer)?;
             }
-            if let Some(Head { status, end }) = head
-                && self.buffer.len() >= end
+            if let Some(head) = head
+                && self.buffer.len() >= head.end
             {
-                return Ok(status);
+                return Ok(head);
             }
         }
     }
@@ -174,6 +180,8 @@ struct Head {
     status: u16,
     /// Where the body ends.
     end: usize,
+    /// Seconds after which to ask again.
+    retry_after: Option<u64>,
 }
 
 /// Reads the head of an answer, once it is there. All answers tell their length.
@@ -182,13 +190,16 @@ fn head_of(bytes: &[u8]) -> Result<Option<Head>> {
     let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
+    let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+    let number = |wanted: &str| {
+        let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        header.and_then(|(_, value)| value.trim().parse::<u64>().ok())
+    };
+    let length = number("content-length").context("no content-length")?;
     Ok(Some(Head {
         status: status.context("no status")?.parse()?,
-        end: end + 4 + length.context("no content-length")?,
+        end: end + 4 + usize::try_from(length)?,
+        retry_after: number("retry-after"),
     }))
 }
 
@@ -197,7 +208,7 @@ pub(super) fn call(server: SocketAddr, request: &[u8]) -> Result<String> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut client = Client::connect(server).await?;
-        let status = client.exchange(request).await?;
+        let status = client.exchange(request).await?.status;
         let text = client.text();
         ensure!((200..300).contains(&status), "the server answered {text}");
         Ok(text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
@@ -215,9 +226,9 @@ mod tests {
 
     #[test]
     fn an_answer_ends_where_its_length_says() {
-        let bytes = b"HTTP/1.1 204 No Content\r\nX: y\r\nContent-Length: 3\r\n\r\nabc";
+        let bytes = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 3\r\n\r\nabc";
         let head = head_of(bytes).unwrap().unwrap();
-        assert_eq!((head.status, head.end), (204, bytes.len()));
+        assert_eq!((head.status, head.end, head.retry_after), (503, bytes.len(), Some(2)));
         assert!(head_of(b"HTTP/1.1 200 OK\r\n").unwrap().is_none());
         assert!(head_of(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }

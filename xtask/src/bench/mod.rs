@@ -27,13 +27,19 @@ use self::{
     cases::{Beside, Case},
     load::Figures,
     options::{Options, Store},
-    page::{Growth, Row, Section},
+    page::{Growth, Overload, Row, Section},
     target::{Meishi, Reference},
 };
 use crate::{setup, shell};
 
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
+
+/// Connections at which most contacts are created.
+const PEAK: usize = 256;
+
+/// Calls that may wait for the writer of the embedded store (`limits.rs`, `WRITE_QUEUE`).
+const WAITING: usize = 4096;
 
 /// Runs the bench.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -126,8 +132,37 @@ fn section(
         }
         rows.extend(cases.iter().zip(taken).map(|(case, taken)| row(case, connections, &taken)));
     }
+    let overload = match cases.iter().find(|case| case.name == "create") {
+        Some(create) if options.connections.contains(&PEAK) => {
+            Some(overload(&mut ours, create, options)?)
+        }
+        _ => None,
+    };
     let memory = ours.memory()?;
-    Ok(Section { store, growth, starts, rows, memory })
+    Ok(Section { store, growth, starts, rows, overload, memory })
+}
+
+/// Creates from twice as many callers as may wait, beside those of as many as give the most.
+fn overload(server: &mut Meishi, create: &Case, options: &Options) -> Result<Overload> {
+    // Fewer where the bench is only to be shown to work: each is two open files.
+    let few = usize::try_from(options.contacts / 100)?;
+    let callers = (2 * WAITING).min(few);
+    // A caller that is refused is back after a second or so.
+    let time = options.time * 3;
+    let mut taken = Vec::new();
+    for _ in 0..options.rounds {
+        let peak = server.measure(&create.ask, PEAK, time)?;
+        let beyond = server.measure(&create.ask, callers, time)?;
+        println!("  {callers} callers create             {beyond}   beside {peak}");
+        taken.push((beyond.rate / peak.rate, beyond));
+    }
+    let of = |figure: fn(&(f64, Figures)) -> f64| median(taken.iter().map(figure));
+    Ok(Overload {
+        callers,
+        goodput: of(|(share, _)| *share),
+        refused: of(|(_, beyond)| beyond.refused),
+        p99: of(|(_, beyond)| beyond.p99),
+    })
 }
 
 /// What one round gave.

@@ -28,8 +28,21 @@ pub(super) struct Section {
     /// How it was stopped, when it listened, when it had answered a first search.
     pub(super) starts: Vec<(&'static str, Duration, Duration)>,
     pub(super) rows: Vec<Row>,
+    pub(super) overload: Option<Overload>,
     /// MiB of anonymous memory after all of it.
     pub(super) memory: f64,
+}
+
+/// Creates from more callers than can be served: medians of the rounds.
+#[derive(Debug)]
+pub(super) struct Overload {
+    pub(super) callers: usize,
+    /// The share of the rate at the peak.
+    pub(super) goodput: f64,
+    /// The share of answers that were 503.
+    pub(super) refused: f64,
+    /// Milliseconds, of the others.
+    pub(super) p99: f64,
 }
 
 /// What so many contacts take.
@@ -109,6 +122,16 @@ impl fmt::Display for Section {
             let disk = disk.filter(|_| *contacts > 0).map(each).unwrap_or_default();
             let p50: Vec<_> = p50.iter().map(|(name, ms)| format!("{name}: {ms:.2}")).collect();
             writeln!(f, "| {contacts} | {rate} | {memory:.0} | {disk} | {} |", p50.join("; "))?;
+        }
+        if let Some(Overload { callers, goodput, refused, p99 }) = &self.overload {
+            let (goodput, refused) = (goodput * 100.0, refused * 100.0);
+            writeln!(
+                f,
+                "\nWith {callers} callers at once, where 4096 calls may wait, it creates {goodput:.0} % \
+                 of what it creates with 256; {refused:.1} % of the answers are 503 with \
+                 `Retry-After`, which is obeyed, and the others have a p99 of \
+                 {p99:.0} ms."
+            )?;
         }
         writeln!(
             f,
