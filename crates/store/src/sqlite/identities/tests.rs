@@ -179,7 +179,7 @@ fn what_is_gathered_is_folded_bit_by_bit_as_more_comes() {
     }
     let inserting = states.iter().filter(|fold| matches!(fold, Fold::Inserting { .. }));
     let trimming = states.iter().filter(|fold| matches!(fold, Fold::Trimming { .. }));
-    assert_eq!((inserting.count(), trimming.count()), (11, 10));
+    assert_eq!((inserting.count(), trimming.count()), (21, 6));
     let counts = "SELECT (SELECT count(*) FROM identities),
         (SELECT count(*) FROM recent_identities)";
     let counts: (i64, i64) =
