@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
+    WAITING,
     load::Figures,
     options::{Options, Store},
 };
@@ -127,7 +128,7 @@ impl fmt::Display for Section {
             let (goodput, refused) = (goodput * 100.0, refused * 100.0);
             writeln!(
                 f,
-                "\nWith {callers} callers at once, where 4096 calls may wait, it creates {goodput:.0} % \
+                "\nWith {callers} callers at once, where {WAITING} calls may wait, it creates {goodput:.0} % \
                  of what it creates with 256; {refused:.1} % of the answers are 503 with \
                  `Retry-After`, which is obeyed, and the others have a p99 of \
                  {p99:.0} ms."

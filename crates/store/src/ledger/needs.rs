@@ -111,10 +111,9 @@ impl Needs {
                         }
                         Some(_) => {}
                         // One that a call is yet to make; what the contact has then is loaded but
-                        // for the numbers of its labels, and what is said of its attributes.
+                        // for what is said of its attributes.
                         None => {
                             if let Some(stored) = ledger.contacts.get(id) {
-                                needs.labels.extend(stored.contact.labels.iter().cloned());
                                 let attributes = stored.contact.custom_attributes.to_map();
                                 needs.add_keys(attributes.keys());
                             }

@@ -41,8 +41,8 @@ pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Erro
         created_at: UnixSeconds(column(row, 14)?),
         labels: Vec::new(),
     };
-    let labels = held(row, 15)?.into_iter().map(|(id, title)| (LabelId(id), title));
-    let labels = labels.map(|(id, title)| (id, Label::from_stored(title))).collect();
+    let label = |(id, title)| (LabelId(id), Label::from_stored(title));
+    let labels = held(row, 15)?.into_iter().map(label).collect();
     let links = match include {
         Include::Nothing => Vec::new(),
         Include::Inboxes => links(row, 17)?,
