@@ -1,10 +1,10 @@
 //! Reads of contacts with what hangs on them.
 
 use meishi_contacts::{AccountId, Contact, ContactId, Label, LabelId, Seq, limits::READ_ROWS};
-use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde::de::DeserializeOwned;
 
-use super::{names::Names, row};
+use super::{names::Names, row, rowids::Rowids};
 use crate::{
     ContactRecord, Include,
     held::{HeldLink, LoadedContact},
@@ -12,52 +12,114 @@ use crate::{
 };
 
 statements! {
-    CONTACT = row::contact_columns!("SELECT ", " FROM contacts WHERE account_id = ?1 AND id = ?2");
+    CONTACT = row::contact_columns!(
+        "SELECT ",
+        ", rowid FROM contacts WHERE account_id = ?1 AND id = ?2"
+    );
+    GUESSED = row::contact_columns!(
+        "SELECT ",
+        " FROM contacts NOT INDEXED WHERE rowid = ?3 AND account_id = ?1 AND id = ?2"
+    );
+}
+
+/// Where the rows of contacts are found.
+pub(super) struct Finder<'c> {
+    connection: &'c Connection,
+    rowids: Option<&'c Rowids>,
+    // Prepared when first asked for.
+    by_id: Option<CachedStatement<'c>>,
+    guessed: Option<CachedStatement<'c>>,
+}
+
+impl<'c> Finder<'c> {
+    /// By the index alone.
+    pub(super) fn by_index(connection: &'c Connection) -> Self {
+        Self { connection, rowids: None, by_id: None, guessed: None }
+    }
+
+    /// By a look at where a row probably is.
+    pub(super) fn guessing(connection: &'c Connection, rowids: &'c Rowids) -> Self {
+        Self { rowids: Some(rowids), ..Self::by_index(connection) }
+    }
+
+    /// The row of a contact.
+    fn find(
+        &mut self,
+        account: AccountId,
+        id: ContactId,
+        include: Include,
+    ) -> rusqlite::Result<Option<Numbered>> {
+        let connection = self.connection;
+        if let Some(rowids) = self.rowids
+            && let Some(guess) = rowids.guess(account, id)
+        {
+            let found = prepared(&mut self.guessed, connection, GUESSED)?
+                .query_row(params![account.0, id.0, guess], |row| numbered(row, include))
+                .optional()?;
+            rowids.judge(account, found.is_some());
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let found = prepared(&mut self.by_id, connection, CONTACT)?
+            .query_row(params![account.0, id.0], |row| Ok((numbered(row, include)?, row.get(18)?)))
+            .optional()?;
+        Ok(found.map(|(numbered, rowid)| {
+            if let Some(rowids) = self.rowids {
+                rowids.learn(account, id, rowid);
+            }
+            numbered
+        }))
+    }
+}
+
+/// A statement, prepared once.
+fn prepared<'s, 'c>(
+    place: &'s mut Option<CachedStatement<'c>>,
+    connection: &'c Connection,
+    sql: &str,
+) -> rusqlite::Result<&'s mut CachedStatement<'c>> {
+    Ok(match place {
+        Some(statement) => statement,
+        None => place.insert(connection.prepare_cached(sql)?),
+    })
 }
 
 /// A contact with its labels and, if asked for, its channels.
 pub(super) fn record(
-    connection: &Connection,
+    mut finder: Finder<'_>,
     names: &impl Names,
     account: AccountId,
     id: ContactId,
     include: Include,
 ) -> rusqlite::Result<Option<ContactRecord>> {
-    Ok(loaded(connection, names, account, id, include)?.map(LoadedContact::into_record))
+    Ok(loaded(&mut finder, names, account, id, include)?.map(LoadedContact::into_record))
 }
 
 /// The same as the ledger wants it.
 pub(super) fn loaded(
-    connection: &Connection,
+    finder: &mut Finder<'_>,
     names: &impl Names,
     account: AccountId,
     id: ContactId,
     include: Include,
 ) -> rusqlite::Result<Option<LoadedContact>> {
-    let row = connection
-        .prepare_cached(CONTACT)?
-        .query_row(params![account.0, id.0], |row| numbered(row, include))
-        .optional()?;
-    row.map(|row| row.named(connection, names, account)).transpose()
+    let row = finder.find(account, id, include)?;
+    row.map(|row| row.named(finder.connection, names, account)).transpose()
 }
 
 /// Those of the contacts that there are.
 pub(super) fn records(
-    connection: &Connection,
+    mut finder: Finder<'_>,
     names: &impl Names,
     account: AccountId,
     ids: &[ContactId],
     include: Include,
 ) -> rusqlite::Result<Vec<ContactRecord>> {
-    let mut statement = connection.prepare_cached(CONTACT)?;
     let mut records = Vec::with_capacity(ids.len().min(READ_ROWS));
     for id in ids.iter().take(READ_ROWS) {
-        let row = statement
-            .query_row(params![account.0, id.0], |row| numbered(row, include))
-            .optional()?;
-        if let Some(row) = row {
-            records.push(row.named(connection, names, account)?.into_record());
-        }
+        let found = loaded(&mut finder, names, account, *id, include)?;
+        records.extend(found.map(LoadedContact::into_record));
     }
     Ok(records)
 }

@@ -37,8 +37,9 @@ pub(super) fn rows(
     needs: &Needs,
     ledger: &mut Ledger,
 ) -> rusqlite::Result<()> {
+    let mut finder = contacts::Finder::by_index(connection);
     for id in &needs.contacts {
-        let found = contacts::loaded(connection, &LookedUp, account, *id, Include::Inboxes)?;
+        let found = contacts::loaded(&mut finder, &LookedUp, account, *id, Include::Inboxes)?;
         if let Some(contact) = found {
             ledger.load_contact(contact);
         }

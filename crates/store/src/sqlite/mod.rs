@@ -38,6 +38,7 @@ mod readers;
 mod restore;
 mod retention;
 mod row;
+mod rowids;
 mod save;
 mod snapshot;
 mod webhooks;
@@ -65,12 +66,14 @@ use crate::{
     ledger::Call,
 };
 
+use contacts::Finder;
 pub use directory::DataDirectory;
 use identities::{Identities, Recent};
 use long_reads::LongReads;
 use names::NameCache;
 use readers::Readers;
 pub use restore::{RestoreError, Restored, restore};
+use rowids::Rowids;
 use writer::Writer;
 
 /// How long to wait before the log is tried to be emptied again.
@@ -91,6 +94,7 @@ pub struct SqliteStore {
     long_reads: LongReads,
     key_cache: KeyCache,
     names: Arc<NameCache>,
+    rowids: Rowids,
     recent: Recent,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
@@ -127,6 +131,7 @@ impl SqliteStore {
             long_reads,
             key_cache,
             names,
+            rowids: Rowids::default(),
             recent,
             _directory: directory,
         })
@@ -259,7 +264,8 @@ impl Store for SqliteStore {
         include: Include,
     ) -> Result<Option<ContactRecord>, StoreError> {
         self.readers.read_one(|connection| {
-            contacts::record(connection, &self.names.of(account), account, id, include)
+            let finder = Finder::guessing(connection, &self.rowids);
+            contacts::record(finder, &self.names.of(account), account, id, include)
         })
     }
 
@@ -270,7 +276,8 @@ impl Store for SqliteStore {
         include: Include,
     ) -> Result<Vec<ContactRecord>, StoreError> {
         self.readers.read(|connection| {
-            contacts::records(connection, &self.names.of(account), account, ids, include)
+            let finder = Finder::guessing(connection, &self.rowids);
+            contacts::records(finder, &self.names.of(account), account, ids, include)
         })
     }
 

@@ -224,6 +224,7 @@ macro_rules! store_conformance {
                 contacts_come_in_the_order_of_the_question_and_missing_ones_are_left_out,
                 one_read_returns_at_most_so_many_contacts,
                 an_id_of_another_account_is_not_found_by_any_read,
+                contacts_are_found_however_they_lie_among_those_of_others,
                 what_was_written_is_read_at_once_by_everybody,
             }
             snapshot {

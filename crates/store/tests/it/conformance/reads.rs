@@ -74,6 +74,40 @@ pub(crate) async fn an_id_of_another_account_is_not_found_by_any_read(store: Arc
     assert_eq!(acme.snapshot().await, [ours.contact]);
 }
 
+pub(crate) async fn contacts_are_found_however_they_lie_among_those_of_others(
+    store: Arc<dyn Store>,
+) {
+    let (acme, globex) = Tenant::two(&store).await;
+    let names = async |tenant: &Tenant| {
+        let mut names = Vec::new();
+        for id in 1..=45 {
+            let found = store.contact(tenant.account, ContactId(id), Include::Nothing).await;
+            names.extend(found.unwrap().map(|record| (id, record.contact.name)));
+        }
+        names
+    };
+    let mut expected = Vec::new();
+    // First all after one another, then in turn with another account's.
+    for id in 1..=40 {
+        let name = format!("Anna {id}");
+        assert_eq!(acme.create(named(&name)).await.contact.id, ContactId(id));
+        expected.push((id, name));
+        if id > 20 {
+            globex.create(named("Bert")).await;
+        }
+        assert_eq!(names(&acme).await, expected);
+    }
+    // The place of one that is gone is taken by the next.
+    for gone in [40, 7] {
+        acme.delete(ContactId(gone)).await;
+        expected.retain(|(id, _)| *id != gone);
+        globex.create(named("Bert")).await;
+        assert_eq!(names(&acme).await, expected);
+    }
+    assert!(names(&globex).await.iter().all(|(_, name)| name == "Bert"));
+    assert_eq!(names(&globex).await.len(), 22);
+}
+
 pub(crate) async fn what_was_written_is_read_at_once_by_everybody(store: Arc<dyn Store>) {
     let acme = Tenant::new(&store, "Acme").await;
     let id = acme.create(blank()).await.contact.id;
