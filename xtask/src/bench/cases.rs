@@ -15,6 +15,8 @@ pub(super) enum Ask {
     Get(String),
     /// A contact, at random.
     Read,
+    /// One of the first thousand pages of the list, at random.
+    AnyPage,
     /// A contact that is not there yet.
     Create,
     /// One custom attribute of a contact, at random.
@@ -23,6 +25,13 @@ pub(super) enum Ask {
     Filter(String),
     /// Four reads of all kinds, then a write of either kind.
     Mixed,
+}
+
+impl Ask {
+    /// Whether anything is written.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self, Self::Create | Self::Patch | Self::Mixed)
+    }
 }
 
 /// One case.
@@ -72,6 +81,7 @@ pub(super) fn all() -> Vec<Case> {
     for (name, query, connections) in lists {
         cases.push(case(name, Ask::Get(format!("{CONTACTS}?{query}")), connections, Beside::Get));
     }
+    cases.push(case("list, pages at random", Ask::AnyPage, ONE_AND_MANY, Beside::Get));
     let rare = spread(4711);
     let searches: [(&str, String, &str); 11] = [
         ("search, rare", rare.0, ""),
@@ -155,6 +165,10 @@ impl Writer {
             Ask::Read => {
                 let id = 1 + self.dice.below(self.contacts);
                 self.request(into, "GET", &format!("{CONTACTS}/{id}"), "");
+            }
+            Ask::AnyPage => {
+                let page = 1 + self.dice.below(1000);
+                self.request(into, "GET", &format!("{CONTACTS}?page={page}"), "");
             }
             Ask::Create => {
                 self.next += 1;

@@ -6,6 +6,7 @@
 //! `page.rs` the page; `postgres.rs` and `streams.rs` are parts that stand on their own. To measure
 //! one more thing, add a case.
 
+mod baseline;
 mod cases;
 mod dataset;
 mod load;
@@ -17,6 +18,7 @@ mod target;
 
 use std::{
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,6 +26,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use self::{
+    baseline::Baseline,
     cases::{Beside, Case},
     load::Figures,
     options::{Options, Store},
@@ -39,7 +42,11 @@ const LOAD_CORE: &str = "1";
 const PEAK: usize = 256;
 
 /// Calls that may wait for the writer of the embedded store (`limits.rs`, `WRITE_QUEUE`).
-const WAITING: usize = 4096;
+const WAITING: usize = 1024;
+
+/// After a case of writes: what it left to be folded into the database's file is its own affair, and
+/// not that of the case after it.
+const REST: Duration = Duration::from_secs(1);
 
 /// Runs the bench.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -74,7 +81,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     for section in &sections {
         println!("\n{section}");
     }
-    if options.is_complete() { page::write(&sections, &options) } else { Ok(()) }
+    if let Some(table) = Baseline::read()?.compare(&sections, &options) {
+        println!("Beside the last complete run:\n\n{table}");
+    }
+    if options.is_complete() {
+        Baseline::of(&sections, &options).write()?;
+        page::write(&sections, &options)?;
+    }
+    Ok(())
 }
 
 fn section(
@@ -128,6 +142,9 @@ fn section(
                 };
                 println!("  {:<32}{figures}{}", case.name, page::beside(other));
                 taken.push(Taken { figures, limit, other });
+                if case.ask.writes() {
+                    thread::sleep(REST.min(options.time));
+                }
             }
         }
         rows.extend(cases.iter().zip(taken).map(|(case, taken)| row(case, connections, &taken)));
