@@ -2,8 +2,9 @@
 //! of which would copy what is there.
 
 use axum::{
+    body::Body,
     http::{HeaderValue, header::CONTENT_TYPE},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use serde::Serialize;
 
@@ -14,8 +15,14 @@ pub(crate) const CONTACT_BYTES: usize = 1024;
 
 /// Answers with JSON of about so many bytes.
 pub(crate) fn json(bytes: usize, answer: &impl Serialize) -> Result<Response, ApiError> {
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(CONTENT_TYPE, json)], write(bytes, answer)?).into_response())
+    Ok(of_json(write(bytes, answer)?))
+}
+
+/// The answer of JSON that is written already.
+pub(crate) fn of_json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// JSON of about so many bytes.

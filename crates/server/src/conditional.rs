@@ -14,7 +14,7 @@ use axum::{
     extract::FromRequestParts,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH},
+        header::{ETAG, IF_MATCH, IF_NONE_MATCH},
         request::Parts,
     },
     response::{IntoResponse, Response},
@@ -65,8 +65,9 @@ impl Representation {
 
 impl IntoResponse for Representation {
     fn into_response(self) -> Response {
-        let json = HeaderValue::from_static("application/json");
-        ([(CONTENT_TYPE, json), (ETAG, self.etag)], self.body).into_response()
+        let mut response = answer::of_json(self.body);
+        response.headers_mut().insert(ETAG, self.etag);
+        response
     }
 }
 
