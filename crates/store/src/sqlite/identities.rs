@@ -2,29 +2,28 @@
 //!
 //! Addresses come in no order, and each new one in the sorted table (`identities`) would be another
 //! page of the log. So the new ones are appended to a table in the order in which they come
-//! (`recent_identities`) and kept in memory besides, sorted. Once there are many, they are folded:
-//! written to the sorted table in its order, a part with each commit that brings new ones, so that
-//! a page takes several at once and no commit takes long. Then they leave the appended table, part
-//! by part too, and at last memory. What neither memory nor the sorted table holds is mostly known
-//! without a look at the table (`known.rs`).
+//! (`recent_identities`) and kept in memory besides (`gathered.rs`). Once there are many, they are
+//! folded: sorted, and written to the sorted table in its order, a part with each commit that brings
+//! new ones, so that a page takes several at once and no commit takes long. Then they leave the
+//! appended table, part by part too, and at last memory. What neither memory nor the sorted table
+//! holds is mostly known without a look at them (`known.rs`).
 //!
 //! The two tables together are the truth (the view `addresses`): what memory holds is read from the
 //! appended one when the store is opened, and a part that is folded twice changes nothing. A clean
 //! stop folds all of it.
 
+mod gathered;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    thread,
-};
+use std::collections::BTreeSet;
 
+use indexmap::map::Entry;
 use meishi_contacts::{AccountId, ContactId, Identity, IdentityKind};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub(super) use self::gathered::Recent;
+use self::gathered::{Asked, Held, Key, Map};
 use super::{known::Known, row};
 
 /// So many addresses are gathered before they are folded: some 60 MB, of which a page of the sorted
@@ -65,58 +64,6 @@ statements! {
     TRIM_ALL = "DELETE FROM recent_identities";
 }
 
-/// An address of an account: those of a kind lie together in the sorted table.
-type Key = (AccountId, Identity);
-
-/// Who holds an address that is in the appended table, and where in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Held {
-    contact: ContactId,
-    position: i64,
-}
-
-/// What memory holds, as it was committed last.
-#[derive(Debug, Default)]
-struct Gathered {
-    recent: BTreeMap<Key, Held>,
-    /// Those that are being folded: they are in the appended table, and some in the sorted one too.
-    folding: BTreeMap<Key, Held>,
-    /// Those of the sorted table that the transaction being committed gives to somebody else.
-    moving: BTreeMap<Key, ContactId>,
-}
-
-impl Gathered {
-    fn get(&self, key: &Key) -> Option<Held> {
-        self.recent.get(key).or_else(|| self.folding.get(key)).copied()
-    }
-}
-
-/// What memory holds of the ledger, for readers.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Recent(Arc<RwLock<Gathered>>);
-
-impl Recent {
-    /// Who holds an address, as far as memory knows.
-    pub(super) fn owner(&self, account: AccountId, identity: &Identity) -> Option<ContactId> {
-        self.read().get(&(account, identity.clone())).map(|held| held.contact)
-    }
-
-    /// The same of an address that neither memory nor, after that, the sorted table held: it may
-    /// have come to somebody else in between.
-    pub(super) fn next_owner(&self, account: AccountId, identity: &Identity) -> Option<ContactId> {
-        let (gathered, key) = (self.read(), (account, identity.clone()));
-        gathered.get(&key).map(|held| held.contact).or_else(|| gathered.moving.get(&key).copied())
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Gathered> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Gathered> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Who holds an address, as far as the sorted table knows.
 pub(super) fn sorted_owner(
     connection: &Connection,
@@ -151,20 +98,22 @@ pub(crate) fn fold_all(connection: &Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// What the open transaction had made of an address.
+/// What the open transaction made of an address.
 #[derive(Debug, Clone, Copy)]
-enum Before {
-    Untouched,
-    Changed(Option<Held>),
+struct Change {
+    /// Who holds it, unless it is not gathered.
+    held: Option<Held>,
+    /// Whether memory held it before.
+    was_gathered: bool,
 }
 
 /// How far the addresses are that are being folded: those that are at `to` or before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fold {
     /// None are.
     Resting,
-    /// Those up to `last` are in the sorted table.
-    Inserting { last: Option<Key>, to: i64 },
+    /// So many of them are in the sorted table.
+    Inserting { done: usize, to: i64 },
     /// All are, and leave the appended table.
     Trimming { to: i64 },
 }
@@ -174,12 +123,12 @@ enum Fold {
 pub(super) struct Identities {
     recent: Recent,
     known: Known,
-    /// What the open transaction changed: who holds an address, or that it is not gathered.
-    changed: BTreeMap<Key, Option<Held>>,
+    /// What the open transaction changed.
+    changed: Map<Change>,
     /// Addresses that it took from the sorted table.
     taken: BTreeSet<Key>,
-    /// What `changed` said before each change.
-    undo: Vec<(Key, Before)>,
+    /// What `changed` said before each change, by its index there; nothing before the first.
+    undo: Vec<(usize, Option<Change>)>,
     /// The last position that was given; none is given twice.
     position: i64,
     fold: Fold,
@@ -193,7 +142,7 @@ pub(super) struct Identities {
 impl Identities {
     /// Reads what was not folded yet.
     pub(super) fn open(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut recent = BTreeMap::new();
+        let mut recent = Map::default();
         let mut statement = connection.prepare(RECENT)?;
         let mut rows = statement.query([])?;
         let mut position = 0;
@@ -204,11 +153,10 @@ impl Identities {
             let held = Held { contact: ContactId(row.get(4)?), position };
             recent.insert((AccountId(row.get(1)?), identity), held);
         }
-        let gathered = Gathered { recent, ..Gathered::default() };
         Ok(Self {
-            recent: Recent(Arc::new(RwLock::new(gathered))),
+            recent: Recent::new(recent),
             known: Known::new(connection),
-            changed: BTreeMap::new(),
+            changed: Map::default(),
             taken: BTreeSet::new(),
             undo: Vec::new(),
             position,
@@ -231,12 +179,16 @@ impl Identities {
         account: AccountId,
         identity: &Identity,
     ) -> rusqlite::Result<Option<ContactId>> {
-        let key = (account, identity.clone());
-        if let Some(held) = self.held(&key) {
-            return Ok(Some(held.contact));
+        let asked = Asked(account, identity);
+        if let Some(change) = self.changed.get(&asked) {
+            // What it took is in neither table any more.
+            return Ok(change.held.map(|held| held.contact));
         }
         if !self.known.may_hold(account, identity) {
             return Ok(None);
+        }
+        if let Some(held) = self.recent.read().get(&asked) {
+            return Ok(Some(held.contact));
         }
         let owner = sorted_owner(connection, account, identity)?;
         if owner.is_none() {
@@ -278,27 +230,36 @@ impl Identities {
     ) -> rusqlite::Result<()> {
         let (kind, value) = (identity.kind.as_str(), &identity.value);
         let sorted = connection.prepare_cached(DELETE)?.execute(params![account.0, kind, value])?;
-        let key = (account, identity.clone());
         if sorted > 0 {
-            self.taken.insert(key.clone());
+            self.taken.insert((account, identity.clone()));
         }
-        if let Some(held) = self.held(&key) {
+        let asked = Asked(account, identity);
+        let held = match self.changed.get(&asked) {
+            Some(change) => change.held,
+            None => self.recent.read().get(&asked),
+        };
+        if let Some(held) = held {
             connection.prepare_cached(DELETE_RECENT)?.execute([held.position])?;
-            self.change(key, None);
+            self.change((account, identity.clone()), None);
         }
         Ok(())
     }
 
-    fn held(&self, key: &Key) -> Option<Held> {
-        match self.changed.get(key) {
-            Some(changed) => *changed,
-            None => self.recent.read().get(key),
-        }
-    }
-
-    fn change(&mut self, key: Key, to: Option<Held>) {
-        let before = self.changed.insert(key.clone(), to);
-        self.undo.push((key, before.map_or(Before::Untouched, Before::Changed)));
+    fn change(&mut self, key: Key, held: Option<Held>) {
+        let entry = self.changed.entry(key);
+        let index = entry.index();
+        let before = match entry {
+            Entry::Occupied(mut known) => {
+                let change = Change { held, ..*known.get() };
+                Some(known.insert(change))
+            }
+            Entry::Vacant(new) => {
+                // What is given at first nobody held, and what is taken at first memory did.
+                new.insert(Change { held, was_gathered: held.is_none() });
+                None
+            }
+        };
+        self.undo.push((index, before));
     }
 
     /// A savepoint to roll back to.
@@ -309,25 +270,24 @@ impl Identities {
     /// Forgets what was changed since a savepoint, whose rows are rolled back too.
     pub(super) fn roll_back_to(&mut self, savepoint: usize) {
         while self.undo.len() > savepoint {
-            match self.undo.pop() {
-                Some((key, Before::Changed(before))) => self.changed.insert(key, before),
-                Some((key, Before::Untouched)) => self.changed.remove(&key),
-                None => None,
-            };
+            let Some((index, before)) = self.undo.pop() else { return };
+            match (before, self.changed.get_index_mut(index)) {
+                (Some(before), Some((_, change))) => *change = before,
+                // It was the last that was changed for the first time.
+                _ => self.changed.truncate(index),
+            }
         }
     }
 
     /// Folds a part, in the open transaction: the more, the more it brings.
     pub(super) fn fold(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let brought = self.changed.values().flatten().count();
+        let brought = self.changed.values().filter(|change| change.held.is_some()).count();
         let rows = (brought * FOLDED_FOR_EACH).min(FOLDED_AT_ONCE.max(brought * 2));
-        self.folded = match &self.fold {
+        self.folded = match self.fold {
             _ if rows == 0 || self.is_stuck => None,
             Fold::Resting => None,
-            Fold::Inserting { last, to } => {
-                Some(self.insert_sorted(connection, last.as_ref(), *to, rows)?)
-            }
-            Fold::Trimming { to } => Some(trim(connection, *to, rows * TRIMMED)?),
+            Fold::Inserting { done, to } => self.insert_sorted(connection, done, to, rows)?,
+            Fold::Trimming { to } => Some(trim(connection, to, rows * TRIMMED)?),
         };
         Ok(())
     }
@@ -338,31 +298,28 @@ impl Identities {
         (self.is_stuck, self.folded) = (true, None);
     }
 
-    /// Writes those after `last` to the sorted table.
+    /// Writes those after the first `done` to the sorted table, unless they are still being sorted.
     fn insert_sorted(
         &self,
         connection: &Connection,
-        last: Option<&Key>,
+        done: usize,
         to: i64,
         rows: usize,
-    ) -> rusqlite::Result<Fold> {
-        let mut insert = connection.prepare_cached(FOLD)?;
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+    ) -> rusqlite::Result<Option<Fold>> {
         let gathered = self.recent.read();
-        let mut rest = gathered.folding.range((after, Bound::Unbounded));
-        let mut reached = None;
-        for (key, held) in rest.by_ref().take(rows) {
+        let Some(rest) = gathered.sorted(done) else { return Ok(None) };
+        let left = rest.len();
+        let mut insert = connection.prepare_cached(FOLD)?;
+        for (key, held) in rest.take(rows).flatten() {
             // What the open transaction took or gave anew is not to be seen here any more.
             if !self.changed.contains_key(key) {
                 let (account, Identity { kind, value }) = key;
                 insert.execute(params![account.0, kind.as_str(), value, held.contact.0])?;
             }
-            reached = Some(key);
         }
-        Ok(match (reached, rest.next()) {
-            (Some(last), Some(_)) => Fold::Inserting { last: Some(last.clone()), to },
-            _ => Fold::Trimming { to },
-        })
+        let is_last = left <= rows;
+        let inserting = Fold::Inserting { done: done + rows, to };
+        Ok(Some(if is_last { Fold::Trimming { to } } else { inserting }))
     }
 
     /// The transaction is about to be committed: who does not find an address in the sorted table
@@ -373,7 +330,7 @@ impl Identities {
         }
         let mut gathered = self.recent.write();
         for key in &self.taken {
-            if let Some(Some(held)) = self.changed.get(key) {
+            if let Some(Change { held: Some(held), .. }) = self.changed.get(key) {
                 gathered.moving.insert(key.clone(), held.contact);
             }
         }
@@ -385,29 +342,24 @@ impl Identities {
         self.taken.clear();
         let mut gathered = self.recent.write();
         gathered.moving.clear();
-        for (key, held) in std::mem::take(&mut self.changed) {
-            gathered.folding.remove(&key);
-            match held {
-                Some(held) => {
-                    self.known.add(key.0, &key.1);
-                    gathered.recent.insert(key, held)
-                }
-                None => gathered.recent.remove(&key),
-            };
-        }
-        match self.folded.take() {
-            Some(Fold::Resting) => {
-                self.fold = Fold::Resting;
-                let folded = std::mem::take(&mut gathered.folding);
-                // To free them takes some milliseconds, which no commit need wait for.
-                let _ = thread::Builder::new().spawn(move || drop(folded));
+        for (key, change) in self.changed.drain(..) {
+            if change.was_gathered {
+                gathered.remove(&key);
             }
-            Some(fold) => self.fold = fold,
-            None => {}
+            if let Some(held) = change.held {
+                self.known.add(key.0, &key.1);
+                gathered.recent.insert(key, held);
+            }
+        }
+        if let Some(fold) = self.folded.take() {
+            if fold == Fold::Resting {
+                gathered.end_folding();
+            }
+            self.fold = fold;
         }
         if self.fold == Fold::Resting && gathered.recent.len() >= self.gather {
-            gathered.folding = std::mem::take(&mut gathered.recent);
-            self.fold = Fold::Inserting { last: None, to: self.position };
+            gathered.begin_folding();
+            self.fold = Fold::Inserting { done: 0, to: self.position };
         }
     }
 

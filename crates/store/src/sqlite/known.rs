@@ -1,7 +1,7 @@
-//! Which addresses the sorted table surely does not hold, so that a new one is not looked for in it.
+//! Which addresses surely nobody holds, so that a new one is not looked for.
 //!
-//! A look-up of an address that nobody has costs as much as one that is found: a page at random,
-//! often from the disk. A Bloom filter of some megabytes knows nearly all of the new ones. It is
+//! A look-up of an address that nobody has costs as much as one that is found: a page of the sorted
+//! table at random, often from the disk. A Bloom filter of some megabytes knows nearly all of the new ones. It is
 //! read in, on a thread of its own, once so many look-ups came to nothing that it is worth it, and
 //! from then on told what is committed. What is deleted stays in it, and so does what comes beyond
 //! its size: both only cost look-ups.
@@ -74,7 +74,7 @@ impl Known {
         Self { shared: Arc::default(), path, reading: None, in_vain: 0, worth_reading }
     }
 
-    /// Whether the sorted table may hold an address.
+    /// Whether the sorted or the appended table may hold an address, as it was committed last.
     pub(super) fn may_hold(&self, account: AccountId, identity: &Identity) -> bool {
         !self.shared.is_complete.load(Ordering::Acquire)
             || self.shared.filter.get().is_none_or(|filter| filter.contains(&(account, identity)))

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -73,7 +75,8 @@ proptest! {
         let mut committed: BTreeMap<Key, ContactId> = BTreeMap::new();
         let mut now = committed.clone();
         let mut savepoint = None;
-        connection.execute_batch("BEGIN").unwrap();
+        // As the writer does: who has read already does not wait for the thread that reads in.
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         for step in steps {
             match step {
                 Step::Give((account, identity), contact) => {
@@ -108,7 +111,7 @@ proptest! {
                     for (key, holder) in &now {
                         prop_assert_eq!(found(&identities, &connection, key), Some(*holder));
                     }
-                    connection.execute_batch("BEGIN").unwrap();
+                    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
                 }
                 Step::RollBack | Step::Reopen | Step::Stop => {
                     connection.execute_batch("ROLLBACK").unwrap();
@@ -125,7 +128,7 @@ proptest! {
                         identities = open(&connection);
                     }
                     prop_assert_eq!(rows(&connection), now.clone());
-                    connection.execute_batch("BEGIN").unwrap();
+                    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
                 }
             }
         }
@@ -175,7 +178,7 @@ fn what_is_gathered_is_folded_bit_by_bit_as_more_comes() {
         identities.fold(&connection).unwrap();
         connection.execute_batch("COMMIT").unwrap();
         identities.commit();
-        states.push(identities.fold.clone());
+        states.push(identities.fold);
     }
     let inserting = states.iter().filter(|fold| matches!(fold, Fold::Inserting { .. }));
     let trimming = states.iter().filter(|fold| matches!(fold, Fold::Trimming { .. }));
@@ -186,4 +189,43 @@ fn what_is_gathered_is_folded_bit_by_bit_as_more_comes() {
         connection.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(counts, (40, 20));
     assert_eq!(rows(&connection).len(), 60);
+}
+
+#[test]
+fn many_are_sorted_beside_the_commits_and_nothing_is_folded_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = migrations::open(&directory.path().join("db"), "test").unwrap();
+    let many = i64::try_from(gathered::SORTED_AT_ONCE).unwrap() + 1;
+    let mut identities = Identities { gather: gathered::SORTED_AT_ONCE + 1, ..open(&connection) };
+    let address = |n: i64| Identity { kind: IdentityKind::ALL[0], value: (n * 7919).to_string() };
+    let commit = |identities: &mut Identities, numbers: std::ops::Range<i64>| {
+        connection.execute_batch("BEGIN").unwrap();
+        for n in numbers {
+            identities.insert(&connection, AccountId(1), &address(n), ContactId(n)).unwrap();
+        }
+        identities.fold(&connection).unwrap();
+        connection.execute_batch("COMMIT").unwrap();
+        identities.commit();
+        identities.fold
+    };
+    let begun = Fold::Inserting { done: 0, to: many };
+    assert_eq!(commit(&mut identities, 0..many), begun);
+    // Taken while it waits to be sorted or to be folded.
+    identities.remove(&connection, AccountId(1), &address(5)).unwrap();
+    identities.fold(&connection).unwrap();
+    identities.commit();
+    assert_eq!(identities.fold, begun, "nothing was brought");
+    identities.recent.read().wait();
+    assert_eq!(commit(&mut identities, many..many + 10), Fold::Inserting { done: 20, to: many });
+    let first = "SELECT value FROM identities";
+    let mut first = connection.prepare(first).unwrap();
+    let first: Vec<String> =
+        first.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut sorted: Vec<String> = (0..many).filter(|n| *n != 5).map(|n| address(n).value).collect();
+    sorted.sort();
+    assert!(sorted.starts_with(&first), "{first:?}");
+    assert_eq!(commit(&mut identities, many + 10..many + 600), Fold::Trimming { to: many });
+    assert_eq!(commit(&mut identities, many + 600..many + 1000), Fold::Resting);
+    assert_eq!(rows(&connection).len(), sorted.len() + 1000);
+    assert_eq!(found(&identities, &connection, &(AccountId(1), address(5))), None);
 }
