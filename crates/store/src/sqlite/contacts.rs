@@ -1,5 +1,7 @@
 //! Reads of contacts with what hangs on them.
 
+use std::sync::Arc;
+
 use meishi_contacts::{AccountId, Contact, ContactId, Label, LabelId, Seq, limits::READ_ROWS};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde::de::DeserializeOwned;
@@ -48,7 +50,7 @@ pub(super) fn records(
     account: AccountId,
     ids: &[ContactId],
     include: Include,
-) -> rusqlite::Result<Vec<ContactRecord>> {
+) -> rusqlite::Result<Vec<Arc<ContactRecord>>> {
     let mut statement = connection.prepare_cached(CONTACT)?;
     let mut records = Vec::with_capacity(ids.len().min(READ_ROWS));
     for id in ids.iter().take(READ_ROWS) {
@@ -56,7 +58,7 @@ pub(super) fn records(
             .query_row(params![account.0, id.0], |row| numbered(row, include))
             .optional()?;
         if let Some(row) = row {
-            records.push(row.named(connection, names, account)?.into_record());
+            records.push(Arc::new(row.named(connection, names, account)?.into_record()));
         }
     }
     Ok(records)
