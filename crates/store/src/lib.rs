@@ -24,7 +24,7 @@ pub mod postgres;
 pub mod sqlite;
 mod webhook_columns;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -195,7 +195,7 @@ pub trait Store: Send + Sync + 'static {
         account: AccountId,
         ids: &[ContactId],
         include: Include,
-    ) -> Result<Vec<ContactRecord>, StoreError>;
+    ) -> Result<Vec<Arc<ContactRecord>>, StoreError>;
 
     /// Which contact of the account holds each of the addresses, where one does, in their order.
     async fn owners(

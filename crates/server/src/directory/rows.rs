@@ -1,5 +1,7 @@
 //! The rows of an answer: those of the page, and those that memory leaves open.
 
+use std::sync::Arc;
+
 use meishi_contacts::{
     AccountId, ContactId, Place, Query, Slice,
     limits::{CHECK_TIME, CHECKED_ROWS, READ_ROWS},
@@ -13,7 +15,7 @@ use super::{Directory, QueryError};
 #[derive(Debug)]
 pub struct Page {
     /// The page's contacts, in order. One that was deleted in the meantime is left out.
-    pub contacts: Vec<ContactRecord>,
+    pub contacts: Vec<Arc<ContactRecord>>,
     /// How many contacts match in all.
     pub total: u64,
     /// What the next page comes after; `None` where there is none. It is the index's and not the

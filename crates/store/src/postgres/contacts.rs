@@ -4,7 +4,7 @@
 //! looked up row by row in subqueries: whatever the planner believes of the tables, it has no
 //! choice but their keys.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use meishi_contacts::{
     AccountId, Contact, ContactId, Identity, IdentityKind, Seq, limits::READ_ROWS,
@@ -83,7 +83,7 @@ pub(super) async fn records(
     account: AccountId,
     ids: &[ContactId],
     include: Include,
-) -> Result<Vec<ContactRecord>, Error> {
+) -> Result<Vec<Arc<ContactRecord>>, Error> {
     let ids = ids.get(..READ_ROWS).unwrap_or(ids);
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let statement = match include {
@@ -91,19 +91,13 @@ pub(super) async fn records(
         Include::Inboxes => RECORDS,
     };
     let rows = session.query(statement, &[&account.0, &numbers]).await?;
-    let record = |row: &Row| -> Result<(ContactId, ContactRecord), Error> {
-        let record = row::contact(row, include)?.into_record();
+    let record = |row: &Row| -> Result<(ContactId, Arc<ContactRecord>), Error> {
+        let record = Arc::new(row::contact(row, include)?.into_record());
         Ok((record.contact.id, record))
     };
-    let mut found = rows.iter().map(record).collect::<Result<HashMap<_, _>, _>>()?;
+    let found = rows.iter().map(record).collect::<Result<HashMap<_, _>, _>>()?;
     // An id that is asked for twice is answered twice.
-    let mut records: Vec<ContactRecord> = Vec::with_capacity(ids.len());
-    for (position, id) in ids.iter().enumerate() {
-        let again = ids.get(position + 1..).is_some_and(|rest| rest.contains(id));
-        let record = if again { found.get(id).cloned() } else { found.remove(id) };
-        records.extend(record);
-    }
-    Ok(records)
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
 }
 
 /// Contacts as the ledger wants them, in no order.

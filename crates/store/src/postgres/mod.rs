@@ -259,7 +259,8 @@ impl Store for PostgresStore {
         id: ContactId,
         include: Include,
     ) -> Result<Option<ContactRecord>, StoreError> {
-        Ok(self.contacts(account, &[id], include).await?.into_iter().next())
+        let found = self.contacts(account, &[id], include).await?;
+        Ok(found.into_iter().next().map(Arc::unwrap_or_clone))
     }
 
     async fn contacts(
@@ -267,7 +268,7 @@ impl Store for PostgresStore {
         account: AccountId,
         ids: &[ContactId],
         include: Include,
-    ) -> Result<Vec<ContactRecord>, StoreError> {
+    ) -> Result<Vec<Arc<ContactRecord>>, StoreError> {
         let ids = ids.get(..READ_ROWS).unwrap_or(ids);
         let known = match &self.replica {
             Some(replica) => replica.contacts(account, ids, include).await,

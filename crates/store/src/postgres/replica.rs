@@ -40,7 +40,7 @@ impl Replica {
         account: AccountId,
         ids: &[ContactId],
         include: Include,
-    ) -> Vec<ContactRecord> {
+    ) -> Vec<Arc<ContactRecord>> {
         if self.is_away() {
             return Vec::new();
         }

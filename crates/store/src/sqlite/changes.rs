@@ -4,7 +4,7 @@
 use meishi_contacts::AccountId;
 use rusqlite::Connection;
 
-use super::{accounts, identities::Identities, load, save, store_error};
+use super::{accounts, identities::Identities, load, save, shown::Touched, store_error};
 use crate::{
     Applied, StoreError,
     ledger::{Call, Ledger, Needs, missing_account},
@@ -14,10 +14,12 @@ use crate::{
 pub(super) type Answer = Result<Applied, StoreError>;
 
 /// Does calls of one account, in order. After an error nothing of what was written may stay: a
-/// call that fails by itself fails those beside it too.
+/// call that fails by itself fails those beside it too. What contacts it is about is noted in any
+/// case.
 pub(super) fn apply(
     connection: &Connection,
     identities: &mut Identities,
+    touched: &mut Touched,
     account: AccountId,
     calls: &[&Call],
 ) -> Result<Vec<Answer>, StoreError> {
@@ -38,6 +40,7 @@ pub(super) fn apply(
     }
     let writes = ledger.into_writes();
     if !writes.is_empty() {
+        touched.note(account, &writes);
         save::rows(connection, identities, account, &writes).map_err(failed)?;
     }
     Ok(answers)

@@ -1,5 +1,7 @@
 //! Reads of contacts with what hangs on them.
 
+use std::sync::Arc;
+
 use meishi_contacts::{AccountId, Contact, ContactId, Label, LabelId, Seq, limits::READ_ROWS};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde::de::DeserializeOwned;
@@ -115,11 +117,11 @@ pub(super) fn records(
     account: AccountId,
     ids: &[ContactId],
     include: Include,
-) -> rusqlite::Result<Vec<ContactRecord>> {
+) -> rusqlite::Result<Vec<Arc<ContactRecord>>> {
     let mut records = Vec::with_capacity(ids.len().min(READ_ROWS));
     for id in ids.iter().take(READ_ROWS) {
         let found = loaded(&mut finder, names, account, *id, include)?;
-        records.extend(found.map(LoadedContact::into_record));
+        records.extend(found.map(|found| Arc::new(found.into_record())));
     }
     Ok(records)
 }

@@ -40,6 +40,7 @@ mod retention;
 mod row;
 mod rowids;
 mod save;
+mod shown;
 mod snapshot;
 mod webhooks;
 mod writer;
@@ -54,6 +55,7 @@ use async_trait::async_trait;
 use meishi_contacts::{
     AccountId, ApiKey, AttributeDefinition, AttributeId, ContactId, Event, Identity, Inbox,
     InboxId, KeyId, LabelCard, LabelId, SecretHash, Seq, StoredKey, UnixMillis, Webhook, WebhookId,
+    limits::MAX_PAGE_SIZE,
 };
 use rusqlite::Connection;
 
@@ -74,6 +76,7 @@ use names::NameCache;
 use readers::Readers;
 pub use restore::{RestoreError, Restored, restore};
 use rowids::Rowids;
+use shown::ShownContacts;
 use writer::Writer;
 
 /// How long to wait before the log is tried to be emptied again.
@@ -95,6 +98,7 @@ pub struct SqliteStore {
     key_cache: KeyCache,
     names: Arc<NameCache>,
     rowids: Rowids,
+    shown: Arc<ShownContacts>,
     recent: Recent,
     /// Held for as long as the store lives, so that no second process writes beside it.
     _directory: DataDirectory,
@@ -116,7 +120,9 @@ impl SqliteStore {
         let identities = Identities::open(&connection).map_err(|error| damaged(&path, &error))?;
         let recent = identities.recent();
         let names = Arc::<NameCache>::default();
-        let writer = Writer::start(connection, checkpointer, identities, Arc::clone(&names));
+        let shown = Arc::<ShownContacts>::default();
+        let kept = (Arc::clone(&names), Arc::clone(&shown));
+        let writer = Writer::start(connection, checkpointer, identities, kept.0, kept.1);
         let writer = writer.map_err(|error| OpenError::NotWritable {
             path: path.clone(),
             reason: error.to_string(),
@@ -132,6 +138,7 @@ impl SqliteStore {
             key_cache,
             names,
             rowids: Rowids::default(),
+            shown,
             recent,
             _directory: directory,
         })
@@ -274,11 +281,18 @@ impl Store for SqliteStore {
         account: AccountId,
         ids: &[ContactId],
         include: Include,
-    ) -> Result<Vec<ContactRecord>, StoreError> {
-        self.readers.read(|connection| {
-            let finder = Finder::guessing(connection, &self.rowids);
-            contacts::records(finder, &self.names.of(account), account, ids, include)
-        })
+    ) -> Result<Vec<Arc<ContactRecord>>, StoreError> {
+        let read = |ids: &[ContactId]| {
+            self.readers.read(|connection| {
+                let finder = Finder::guessing(connection, &self.rowids);
+                contacts::records(finder, &self.names.of(account), account, ids, include)
+            })
+        };
+        let is_page = (1..=MAX_PAGE_SIZE).contains(&ids.len());
+        match include {
+            Include::Inboxes if is_page => self.shown.page(account, ids, read),
+            _ => read(ids),
+        }
     }
 
     async fn owners(
@@ -511,6 +525,7 @@ impl Store for SqliteStore {
         self.readers.close();
         // What is asked from here on finds the store closed.
         self.key_cache.forget();
+        self.shown.close();
         self.writer.close().await;
     }
 }

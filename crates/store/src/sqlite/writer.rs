@@ -28,6 +28,7 @@ use super::{
     identities::Identities,
     migrations,
     names::NameCache,
+    shown::{ShownContacts, Touched},
     store_error,
 };
 use crate::{Change, StoreError, ledger};
@@ -106,12 +107,13 @@ impl Writer {
         checkpointer: Connection,
         identities: Identities,
         names: Arc<NameCache>,
+        shown: Arc<ShownContacts>,
     ) -> std::io::Result<Self> {
         let (queue, calls) = mpsc::channel(WRITE_QUEUE);
         let checkpointer = Checkpointer::start(checkpointer)?;
         thread::Builder::new()
             .name("meishi-writer".into())
-            .spawn(move || serve(connection, checkpointer, identities, &names, calls))?;
+            .spawn(move || serve(connection, checkpointer, identities, &names, &shown, calls))?;
         Ok(Self { queue, room: Arc::new(Semaphore::new(WRITE_QUEUE_CHANGES)) })
     }
 
@@ -174,6 +176,7 @@ fn serve(
     checkpointer: Checkpointer,
     mut identities: Identities,
     names: &NameCache,
+    shown: &ShownContacts,
     mut queue: mpsc::Receiver<Message>,
 ) {
     let closing = loop {
@@ -181,7 +184,7 @@ fn serve(
         let (group, alone) = Group::gather(first, &mut queue);
         metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
         if !group.is_empty() {
-            group.serve(&connection, &mut identities, names);
+            group.serve(&connection, &mut identities, names, shown);
             checkpointer.note_commit();
             if checkpointer.remainder()
                 && let Err(error) = checkpoint::passive(&connection)
@@ -237,6 +240,8 @@ struct Group {
     /// By account, in the order in which they came.
     changes: BTreeMap<AccountId, Vec<Changes>>,
     calls: Vec<Box<dyn Call>>,
+    /// What the changes did to contacts; a little more where calls were begun twice.
+    touched: Touched,
 }
 
 impl Group {
@@ -270,12 +275,22 @@ impl Group {
     }
 
     /// Does all of it as one commit, and answers.
-    fn serve(mut self, connection: &Connection, identities: &mut Identities, names: &NameCache) {
+    fn serve(
+        mut self,
+        connection: &Connection,
+        identities: &mut Identities,
+        names: &NameCache,
+        shown: &ShownContacts,
+    ) {
         let ran = execute(connection, "BEGIN IMMEDIATE")
             .map_err(|error| store_error(&error))
             .and_then(|()| self.run(connection, identities));
         let committing = Instant::now();
-        let committed = ran.and_then(|()| commit(connection));
+        let mut marked = None;
+        let committed = ran.and_then(|()| {
+            marked = shown.committing(&self.touched);
+            commit(connection)
+        });
         match &committed {
             Ok(()) => identities.commit(),
             Err(_) => identities.roll_back(),
@@ -284,6 +299,8 @@ impl Group {
         if changes.any(Change::renames) {
             names.forget();
         }
+        // Only now: what is read from here on is with the names as they are.
+        drop(marked);
         metrics::histogram!("meishi_store_commit_seconds").record(committing.elapsed());
         let calls = self.calls.len() + self.changes.values().map(Vec::len).sum::<usize>();
         metrics::histogram!("meishi_store_group_calls").record(count(calls));
@@ -307,9 +324,10 @@ impl Group {
         identities: &mut Identities,
     ) -> Result<(), StoreError> {
         for (account, waiting) in &mut self.changes {
-            if !apply(connection, identities, *account, waiting)? && waiting.len() > 1 {
+            let touched = &mut self.touched;
+            if !apply(connection, identities, touched, *account, waiting)? && waiting.len() > 1 {
                 for one in waiting.chunks_mut(1) {
-                    apply(connection, identities, *account, one)?;
+                    apply(connection, identities, touched, *account, one)?;
                 }
             }
         }
@@ -333,6 +351,7 @@ impl Group {
 fn apply(
     connection: &Connection,
     identities: &mut Identities,
+    touched: &mut Touched,
     account: AccountId,
     waiting: &mut [Changes],
 ) -> Result<bool, StoreError> {
@@ -340,7 +359,7 @@ fn apply(
     let savepoint = identities.savepoint();
     in_savepoint(connection, || {
         let calls: Vec<_> = waiting.iter().map(|waiting| &waiting.call).collect();
-        let apply = || changes::apply(connection, identities, account, &calls);
+        let apply = || changes::apply(connection, identities, touched, account, &calls);
         let answers = catch_unwind(AssertUnwindSafe(apply))
             .unwrap_or_else(|_| Err(StoreError::Internal("a change panicked".into())));
         done = answers.is_ok();
@@ -410,7 +429,8 @@ mod tests {
             CREATE TABLE recent_identities (position, account_id, kind, value, contact_id)";
         connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {tables}")).unwrap();
         let identities = Identities::open(&connection).unwrap();
-        let writer = Writer::start(connection, open(), identities, Arc::default()).unwrap();
+        let writer = Writer::start(connection, open(), identities, Arc::default(), Arc::default());
+        let writer = writer.unwrap();
         (directory, writer)
     }
 

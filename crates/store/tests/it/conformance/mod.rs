@@ -31,6 +31,7 @@ pub(crate) mod identities;
 pub(crate) mod inboxes;
 pub(crate) mod keys;
 pub(crate) mod labels;
+pub(crate) mod pages;
 pub(crate) mod preconditions;
 pub(crate) mod reads;
 pub(crate) mod relabelling;
@@ -226,6 +227,12 @@ macro_rules! store_conformance {
                 an_id_of_another_account_is_not_found_by_any_read,
                 contacts_are_found_however_they_lie_among_those_of_others,
                 what_was_written_is_read_at_once_by_everybody,
+            }
+            pages {
+                a_page_shows_every_change_of_its_contacts_at_once,
+                a_page_shows_other_names_at_once,
+                a_call_that_fails_changes_no_page,
+                pages_among_writers_are_each_of_one_moment_and_never_go_back,
             }
             snapshot {
                 an_empty_account_has_an_empty_snapshot,

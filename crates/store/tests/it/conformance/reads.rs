@@ -16,9 +16,9 @@ pub(crate) async fn a_contact_is_read_with_its_channels_only_when_asked(store: A
     let id = anna.contact.id;
     let alone = store.contact(acme.account, id, Include::Nothing).await.unwrap().unwrap();
     assert_eq!((alone.contact, alone.contact_inboxes), (anna.contact.clone(), vec![]));
-    let alone = store.contacts(acme.account, &[id], Include::Nothing).await.unwrap().remove(0);
+    let alone = acme.page(&[id], Include::Nothing).await.remove(0);
     assert_eq!((alone.contact, alone.contact_inboxes), (anna.contact.clone(), vec![]));
-    let with = store.contacts(acme.account, &[id], Include::Inboxes).await.unwrap();
+    let with = acme.page(&[id], Include::Inboxes).await;
     assert_eq!(with, [anna]);
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn labels_are_read_however_a_contact_is_read(store: Arc<dyn Sto
     acme.set_labels(id, &["b", "a"]).await;
     for include in [Include::Nothing, Include::Inboxes] {
         let one = store.contact(acme.account, id, include).await.unwrap().unwrap();
-        let many = store.contacts(acme.account, &[id], include).await.unwrap();
+        let many = acme.page(&[id], include).await;
         assert_eq!(one.contact.labels, labels(&["a", "b"]));
         assert_eq!(many, [one]);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn an_id_of_another_account_is_not_found_by_any_read(store: Arc
     let ours = acme.create(named("Ours")).await;
     assert_eq!(acme.find(theirs).await, None);
     let asked = [theirs, ours.contact.id];
-    let found = store.contacts(acme.account, &asked, Include::Inboxes).await.unwrap();
+    let found = acme.page(&asked, Include::Inboxes).await;
     assert_eq!(found, std::slice::from_ref(&ours));
     assert_eq!(acme.snapshot().await, [ours.contact]);
 }

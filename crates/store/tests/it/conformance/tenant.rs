@@ -218,6 +218,12 @@ impl Tenant {
         self.find(id).await.unwrap()
     }
 
+    /// Those of the contacts that there are.
+    pub(crate) async fn page(&self, ids: &[ContactId], include: Include) -> Vec<ContactRecord> {
+        let found = self.store.contacts(self.account, ids, include).await.unwrap();
+        found.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
     /// The contact that holds an address.
     pub(crate) async fn owner(&self, kind: IdentityKind, value: &str) -> Option<ContactId> {
         let identity = Identity { kind, value: value.to_owned() };
@@ -248,7 +254,7 @@ impl Tenant {
         let ids: Vec<ContactId> = contacts.iter().map(|contact| contact.id).collect();
         let mut records = Vec::new();
         for ids in ids.chunks(READ_ROWS) {
-            records.extend(self.store.contacts(self.account, ids, Include::Inboxes).await.unwrap());
+            records.extend(self.page(ids, Include::Inboxes).await);
         }
         records
     }

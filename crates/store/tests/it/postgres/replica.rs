@@ -33,7 +33,7 @@ async fn lagging() -> (Tenant, Database, Database) {
     (acme, database, replica)
 }
 
-fn names(records: &[meishi_store::ContactRecord]) -> Vec<&str> {
+fn names(records: &[Arc<meishi_store::ContactRecord>]) -> Vec<&str> {
     records.iter().map(|record| record.contact.name.as_str()).collect()
 }
 

@@ -1,5 +1,7 @@
 //! `GET /api/v2/accounts/contacts`: list and search on one path (`livedesk-wire.md` 4.3, 4.4).
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -344,7 +346,8 @@ fn answer(meta: Meta, found: &Found, params: &Params) -> Result<Response, ApiErr
             None => view,
         }
     };
-    let payload: Vec<ContactView<'_>> = found.page.contacts.iter().map(view).collect();
+    let payload: Vec<ContactView<'_>> =
+        found.page.contacts.iter().map(Arc::as_ref).map(view).collect();
     json((payload.len() + 1) * CONTACT_BYTES, &Answer { meta, payload })
 }
 
