@@ -1,13 +1,18 @@
 //! Contacts that were shown on pages lately, so that a page that is asked for again is not read and
-//! decoded again. Single reads pass it by: they are at random.
+//! decoded again. Single reads pass it by: they are at random. A contact is kept when it is read for
+//! the second time, so that who goes through a whole list puts nothing else out.
 //!
 //! What is kept is as the last commit left it, always. The writer forgets what a commit changes
 //! before it begins it, and a read that a commit touched on is not kept: whatever anybody has seen
 //! of a commit, nothing from before it is found here. The lock is held for look-ups alone, never
 //! for a read or a commit.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    hash::BuildHasher as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
+use hashbrown::DefaultHashBuilder;
 use hashlink::LruCache;
 use meishi_contacts::{AccountId, ContactId, Email, Identifier, Label, Phone};
 
@@ -25,6 +30,9 @@ const BESIDE: usize = size_of::<ContactRecord>() + 96;
 /// What a text takes beside its bytes.
 const BESIDE_TEXT: usize = 16;
 
+/// So many contacts are remembered that were read once.
+const SEEN: usize = 1 << 14;
+
 /// The contacts.
 pub(super) struct ShownContacts(Mutex<Shown>);
 
@@ -33,6 +41,29 @@ struct Shown {
     bytes: usize,
     room: usize,
     moment: Moment,
+    seen: Seen,
+}
+
+/// Which contacts were read lately: the last one for each place in it.
+#[derive(Default)]
+struct Seen {
+    hasher: DefaultHashBuilder,
+    hashes: Vec<u64>,
+}
+
+impl Seen {
+    fn remembering(contacts: usize) -> Self {
+        Self { hashes: vec![0; contacts], ..Self::default() }
+    }
+
+    /// Whether a contact was read before, as far as is remembered. One that remembers nothing takes
+    /// every contact for one that was.
+    fn again(&mut self, account: AccountId, id: ContactId) -> bool {
+        let hash = self.hasher.hash_one((account, id));
+        let place = usize::try_from(hash).unwrap_or_default().checked_rem(self.hashes.len());
+        let Some(last) = place.and_then(|place| self.hashes.get_mut(place)) else { return true };
+        std::mem::replace(last, hash) == hash
+    }
 }
 
 /// How often a commit began or ended that changes what may be kept: odd while one is under way.
@@ -75,14 +106,14 @@ impl Drop for Committing<'_> {
 
 impl Default for ShownContacts {
     fn default() -> Self {
-        Self::with_room(ROOM)
+        Self::with_room(ROOM, Seen::remembering(SEEN))
     }
 }
 
 impl ShownContacts {
-    fn with_room(room: usize) -> Self {
+    fn with_room(room: usize, seen: Seen) -> Self {
         let records = LruCache::new_unbounded();
-        Self(Mutex::new(Shown { records, bytes: 0, room, moment: Moment(0) }))
+        Self(Mutex::new(Shown { records, bytes: 0, room, moment: Moment(0), seen }))
     }
 
     /// Those of the contacts that there are, all as of one moment. `read` reads some of them in one
@@ -126,7 +157,7 @@ impl ShownContacts {
         (kept.collect(), shown.moment)
     }
 
-    /// Keeps what was read since `moment`, if nothing was committed meanwhile. Answers whether it is
+    /// Keeps what was read since `moment` and not for the first time, if nothing was committed meanwhile. Answers whether it is
     /// still that moment: what was kept then and what was read since are of one state, before or
     /// after the commit that may be under way.
     fn keep(&self, account: AccountId, read: &[Arc<ContactRecord>], moment: Moment) -> bool {
@@ -136,9 +167,13 @@ impl ShownContacts {
         }
         let mut out = Vec::new();
         for record in read {
+            let id = record.contact.id;
+            if !shown.seen.again(account, id) {
+                continue;
+            }
             let size = bytes(record);
             if size <= RECORD_BYTES {
-                let before = shown.records.insert((account, record.contact.id), Arc::clone(record));
+                let before = shown.records.insert((account, id), Arc::clone(record));
                 shown.bytes += size;
                 out.extend(before.inspect(|before| shown.bytes -= bytes(before)));
             }

@@ -22,7 +22,11 @@ impl Table {
             ContactRecord { contact, contact_inboxes: Vec::new() }
         };
         let rows = RefCell::new((1..=9).map(record).collect());
-        Self { shown: ShownContacts::with_room(room), rows, reads: RefCell::default() }
+        Self {
+            shown: ShownContacts::with_room(room, Seen::default()),
+            rows,
+            reads: RefCell::default(),
+        }
     }
 
     fn change(&self, id: i64, change: impl Fn(&mut Contact)) {
@@ -82,6 +86,18 @@ fn what_was_shown_is_not_read_again() {
     assert_eq!(table.reads(), [vec![3, 1, 404], vec![2, 404, 2]]);
     let theirs = table.shown.page(AccountId(2), &[ContactId(1)], |_| Ok(Vec::new()));
     assert_eq!(theirs.unwrap(), [], "another account's");
+}
+
+#[test]
+fn a_contact_is_kept_when_it_is_read_again() {
+    let shown = ShownContacts::with_room(ROOM, Seen::remembering(SEEN));
+    let table = Table { shown, ..Table::new(0) };
+    for ids in [&[1, 2][..], &[3, 1], &[4, 1], &[2]] {
+        table.page(ids);
+    }
+    assert_eq!(table.reads(), [vec![1, 2], vec![3, 1], vec![4], vec![2]]);
+    assert_eq!(table.page(&[1, 2]).len(), 2);
+    assert_eq!(table.reads(), Vec::<Vec<i64>>::new());
 }
 
 #[test]
