@@ -95,7 +95,7 @@ impl Index {
         let Some(search) = self.search.as_ref().filter(|_| !text.is_misspelt()) else {
             return false;
         };
-        let is_few = |text| search.grams.most(text).is_some_and(|most| most <= FEW);
+        let is_few = |text| search.grams.looks(text).is_some_and(|looks| looks <= FEW);
         is_few(text.folded()) && text.digits().is_none_or(is_few)
     }
 

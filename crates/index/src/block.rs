@@ -150,19 +150,23 @@ impl Block {
         if self.count == 0 {
             return;
         }
-        let mut slot = self.first;
-        out.push(slot);
-        let (mut distance, mut shift) = (0, 0);
+        let begins = out.len();
+        out.resize(begins + self.count as usize, self.first);
+        let places = out.get_mut(begins + 1..).unwrap_or_default();
+        let (mut slot, mut distance, mut shift, mut at) = (self.first, 0, 0, 0);
+        // Without branches on what is in the bytes, which nobody can foretell: each byte writes to the
+        // next place, and the last one of a distance goes on to the place after it.
         for byte in &self.bytes {
+            let is_last = *byte < 0x80;
             distance |= Slot::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                slot += distance;
-                out.push(slot);
-                (distance, shift) = (0, 0);
-            } else {
-                shift += 7;
+            if let Some(place) = places.get_mut(at) {
+                *place = slot + distance;
             }
+            slot += if is_last { distance } else { 0 };
+            (distance, shift) = if is_last { (0, 0) } else { (distance, shift + 7) };
+            at += usize::from(is_last);
         }
+        out.truncate(begins + 1 + at);
     }
 }
 

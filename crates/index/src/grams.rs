@@ -28,6 +28,9 @@ const OF_TWO: Gram = 1 << 63;
 /// processor has room for.
 const SORTED: usize = 1 << 19;
 
+/// Grams of a number, of which few contacts hold all.
+const SEVERAL: usize = 5;
+
 /// Bits of a character.
 const CHAR: u32 = 21;
 
@@ -152,13 +155,17 @@ impl Grams {
         }
     }
 
-    /// How many [`Grams::find`] may come to look at, at most; `None` for everybody.
-    pub(crate) fn most(&self, text: &str) -> Option<usize> {
+    /// About how many texts are to be looked at for whom [`Grams::find`] finds; `None` for everybody.
+    pub(crate) fn looks(&self, text: &str) -> Option<usize> {
         let size = |gram: &Gram| {
             let set = self.places.get(gram).and_then(|place| self.sets.get(*place as usize));
             set.map_or(0, Postings::estimate)
         };
-        grams_of(text).iter().map(size).min()
+        let grams = grams_of(text);
+        let smallest = grams.iter().map(size).min()?;
+        // Digits come together by chance, unlike the letters of a word.
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        Some(if is_number && grams.len() >= SEVERAL { smallest / 8 } else { smallest })
     }
 
     /// Who may have a text.

@@ -251,16 +251,31 @@ impl Postings {
 
 /// Appends what two ordered rows of slots share.
 fn intersect(slots: &[Slot], members: &[Slot], kept: &mut Vec<Slot>) {
-    let mut members = members.iter().copied();
-    let mut member = members.next();
-    for slot in slots {
-        while member.is_some_and(|member| member < *slot) {
-            member = members.next();
-        }
-        if member == Some(*slot) {
-            kept.push(*slot);
-        }
+    if slots.len() < members.len() / 8 {
+        // Mostly it is the members that go on.
+        let mut rest = members;
+        kept.extend(slots.iter().filter(|slot| {
+            let lower = rest.iter().position(|member| member >= *slot).unwrap_or(rest.len());
+            rest = rest.get(lower..).unwrap_or_default();
+            rest.first() == Some(*slot)
+        }));
+        return;
     }
+    // Which of the two goes on, nobody can foretell, so that there is no branch on it: a slot that is
+    // not shared is overwritten by the next.
+    let begins = kept.len();
+    kept.resize(begins + slots.len().min(members.len()) + 1, 0);
+    let places = kept.get_mut(begins..).unwrap_or_default();
+    let (mut slot_at, mut member_at, mut at) = (0, 0, 0);
+    while let (Some(slot), Some(member), Some(place)) =
+        (slots.get(slot_at), members.get(member_at), places.get_mut(at))
+    {
+        *place = *slot;
+        at += usize::from(slot == member);
+        slot_at += usize::from(slot <= member);
+        member_at += usize::from(member <= slot);
+    }
+    kept.truncate(begins + at);
 }
 
 #[cfg(test)]
