@@ -90,9 +90,10 @@ pub(crate) fn number() -> impl Strategy<Value = i64> {
     ]
 }
 
-/// A second of any year.
+/// A second of any year, and further; the least number is the index's for no time at all, which no
+/// caller can send (`limits.rs`).
 pub(crate) fn seconds() -> impl Strategy<Value = UnixSeconds> {
-    number().prop_map(UnixSeconds)
+    number().prop_map(|second| UnixSeconds(second.max(i64::MIN + 1)))
 }
 
 /// Members of an attribute map.
