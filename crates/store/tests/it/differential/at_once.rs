@@ -129,12 +129,16 @@ async fn carry_out(places: &Places, calls: Vec<Apply>) {
     for account in &pair.accounts {
         let (sqlite, postgres) = (pair.sqlite.as_ref(), pair.postgres[1].as_ref());
         same(snapshot(sqlite, account.id).await, snapshot(postgres, account.id).await);
+        same(sqlite.webhooks(account.id).await, postgres.webhooks(account.id).await);
     }
     // Of a webhook that came and went in one transaction nothing is left, otherwise its bare row.
     for store in [&pair.sqlite, &pair.postgres[0]] {
         while store.purge(NOON, NOON).await.unwrap() > 0 {}
     }
-    places.compare_tables(&["idempotency_keys", "idempotency_contacts"]).await;
+    // A webhook that is made, or stopped, and set to work in one transaction has nothing that would
+    // begin anew; in two it is noted that it would (`revive_from`).
+    let apart = ["idempotency_keys", "idempotency_contacts", "webhooks"];
+    places.compare_tables(&apart).await;
     for store in pair.postgres.iter().chain([&pair.sqlite]) {
         store.close().await;
     }
