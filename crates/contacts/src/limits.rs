@@ -253,7 +253,8 @@ pub const TRACKED_CALLERS: usize = 64 * 1024;
 
 // The writer: 503 `busy` when the queue is full.
 
-/// Calls that may wait for the writer: a few commits' worth, so that whoever waits does not wait for long.
+/// Calls that may wait for the writer: a few commits' worth, so that whoever waits does not wait for
+/// long.
 pub const WRITE_QUEUE: usize = 1024;
 /// Calls that share one commit.
 pub const GROUP_CALLS: usize = 256;

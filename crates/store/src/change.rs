@@ -181,17 +181,6 @@ impl Change {
                 | Self::RevokeKey { .. }
         )
     }
-
-    /// Whether labels or channels that contacts hold may have other names after it, or none.
-    pub(crate) const fn renames(&self) -> bool {
-        matches!(
-            self,
-            Self::UpdateLabel { .. }
-                | Self::DeleteLabel { .. }
-                | Self::UpdateInbox { .. }
-                | Self::DeleteInbox { .. }
-        )
-    }
 }
 
 /// A contact with the channels that it was read with.

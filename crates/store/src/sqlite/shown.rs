@@ -92,6 +92,11 @@ impl Touched {
             || !writes.emptied_inboxes.is_empty()
             || !writes.gone_inboxes.is_empty();
     }
+
+    /// Whether labels or channels have other names or are gone.
+    pub(super) const fn renames(&self) -> bool {
+        self.names
+    }
 }
 
 /// A commit that is under way, until this is dropped.

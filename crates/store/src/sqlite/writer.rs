@@ -31,7 +31,7 @@ use super::{
     shown::{ShownContacts, Touched},
     store_error,
 };
-use crate::{Change, StoreError, ledger};
+use crate::{StoreError, ledger};
 
 /// A handle to the writer's thread.
 pub(super) struct Writer {
@@ -295,8 +295,7 @@ impl Group {
             Ok(()) => identities.commit(),
             Err(_) => identities.roll_back(),
         }
-        let mut changes = self.changes.values().flatten().flat_map(|waiting| &waiting.call.changes);
-        if changes.any(Change::renames) {
+        if self.touched.renames() {
             names.forget();
         }
         // Only now: what is read from here on is with the names as they are.
