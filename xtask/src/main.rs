@@ -4,6 +4,7 @@
 //! run other programs.
 
 mod bench;
+mod build;
 mod generate;
 mod schemathesis;
 mod server;

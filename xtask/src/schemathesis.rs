@@ -5,16 +5,13 @@
 //! one of many keys of an account of its own. It may come to revoke that one, after which every
 //! answer is a 401: the schema has those too.
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsStr, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::server::{Scratch, Server, tail};
-use crate::{setup, shell};
+use crate::{build, setup, shell};
 
 /// What every answer is checked for.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -57,7 +54,7 @@ const LOG_LINES: usize = 60;
 /// Builds the server, starts it, runs both passes with the extra arguments, and stops it.
 pub(crate) fn run(extra: &[String]) -> Result<()> {
     let schemathesis = setup::schemathesis()?;
-    let meishi = build()?;
+    let meishi = build::unoptimised("meishi")?;
     let scratch = Scratch::new()?;
     let log = scratch.path().join("server.log");
     let outcome = serve_and_test(&schemathesis, &meishi, scratch.path(), &log, extra);
@@ -146,23 +143,6 @@ fn without_conditions(described: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// Builds the server and returns where Cargo put it.
-fn build() -> Result<PathBuf> {
-    let args = ["build", "--locked", "-p", "meishi", "--message-format=json-render-diagnostics"];
-    let messages = shell::capture(&mut shell::cargo(&args))?;
-    executable(&messages).context("cargo built no executable called meishi")
-}
-
-/// The path of `meishi` among the messages of `cargo build`, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let name = message.get("target")?.get("name")?.as_str()?;
-        let path = message.get("executable")?.as_str()?;
-        (name == "meishi").then(|| path.into())
-    })
-}
-
 /// The account's id in what `meishi accounts create` prints.
 fn account_id(printed: &str) -> Result<String> {
     let value: Value = serde_json::from_str(printed).context("meishi should print JSON")?;
@@ -181,9 +161,7 @@ fn credentials(printed: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::{credentials, executable, without_conditions};
+    use super::{credentials, without_conditions};
 
     #[test]
     fn credentials_are_key_and_secret() {
@@ -203,16 +181,5 @@ mod tests {
         let described = r#"{"paths":{"/a":{"get":{"parameters":[{"name":"id"},{"name":"If-Match"}]},"post":{}}}}"#;
         let left = r#"{"paths":{"/a":{"get":{"parameters":[{"name":"id"}]},"post":{}}}}"#;
         assert_eq!(without_conditions(described).unwrap(), left);
-    }
-
-    #[test]
-    fn the_executable_is_found_among_cargos_messages() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"anyhow"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"build-script-build"},"executable":"/t/build"}
-{"reason":"compiler-artifact","target":{"name":"meishi"},"executable":"/t/debug/meishi"}
-{"reason":"build-finished","success":true}
-"#;
-        assert_eq!(executable(messages).as_deref(), Some(Path::new("/t/debug/meishi")));
-        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
     }
 }

@@ -45,8 +45,9 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
             return Ok(candidate);
         }
     }
-    println!("installing cargo-deny {CARGO_DENY_VERSION}: this takes some minutes");
-    let mut install = shell::cargo(&["install", "cargo-deny", "--locked"]);
+    println!("installing cargo-deny {CARGO_DENY_VERSION}: this takes a minute or two");
+    // Unoptimised, it still needs three seconds, and is there four times as soon.
+    let mut install = shell::cargo(&["install", "cargo-deny", "--locked", "--debug"]);
     install.args(["--version", CARGO_DENY_VERSION, "--root"]).arg(tools());
     shell::run(&mut install)?;
     Ok(ours)

@@ -22,8 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::Result;
 
 use self::{
     baseline::Baseline,
@@ -33,7 +32,7 @@ use self::{
     page::{Growth, Overload, Row, Section},
     target::{Meishi, Reference},
 };
-use crate::{setup, shell};
+use crate::{build, setup, shell};
 
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
@@ -57,21 +56,19 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         return shell::run(again.args(["--", "bench"]).args(args));
     }
     setup::bench()?;
+    let program = if options.unoptimised { build::unoptimised } else { build::release };
     match &options.part {
         Some(part) if part == "streams" => {
-            return page::write_part(
-                page::STREAMS,
-                &streams::section(&build("meishi", &options)?)?,
-            );
+            return page::write_part(page::STREAMS, &streams::section(&program("meishi")?)?);
         }
         Some(_) => {
-            let meishi = build("meishi", &options)?;
+            let meishi = program("meishi")?;
             target::pin(SERVER_CORE)?;
             return page::write_part(page::PGBENCH, &postgres::section(&meishi)?);
         }
         None => {}
     }
-    let (meishi, reference) = (build("meishi", &options)?, build("reference", &options)?);
+    let (meishi, reference) = (program("meishi")?, program("reference")?);
     let other = options.against.as_deref().map(build_commit).transpose()?;
     target::pin(LOAD_CORE)?;
     let mut sections = Vec::new();
@@ -255,18 +252,10 @@ fn starts(server: &mut Meishi) -> Result<Vec<(&'static str, Duration, Duration)>
     Ok(starts)
 }
 
-fn build(package: &str, options: &Options) -> Result<PathBuf> {
-    let mut args = vec!["build", "--locked", "-p", package];
-    args.extend((!options.unoptimised).then_some("--release"));
-    shell::run(&mut shell::cargo(&args))?;
-    let profile = if options.unoptimised { "debug" } else { "release" };
-    Ok(target_directory()?.join(profile).join(package))
-}
-
 /// The program as it was at another commit, built apart.
 fn build_commit(commit: &str) -> Result<PathBuf> {
     let hash = shell::capture(shell::command("git").args(["rev-parse", "--short", commit]))?;
-    let tree = target_directory()?.join("bench").join(hash.trim());
+    let tree = build::target_directory()?.join("bench").join(hash.trim());
     if !tree.exists() {
         let mut add = shell::command("git");
         shell::run(add.args(["worktree", "add", "--detach"]).arg(&tree).arg(hash.trim()))?;
@@ -274,13 +263,6 @@ fn build_commit(commit: &str) -> Result<PathBuf> {
     let mut cargo = shell::cargo(&["build", "--release", "--locked", "-p", "meishi"]);
     shell::run(cargo.current_dir(&tree).arg("--target-dir").arg(tree.join("target")))?;
     Ok(tree.join("target/release/meishi"))
-}
-
-fn target_directory() -> Result<PathBuf> {
-    let args = ["metadata", "--format-version", "1", "--no-deps", "--locked"];
-    let metadata: Value = serde_json::from_str(&shell::capture(&mut shell::cargo(&args))?)?;
-    let target = metadata.get("target_directory").and_then(Value::as_str);
-    Ok(target.context("cargo tells no target directory")?.into())
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
