@@ -229,11 +229,10 @@ fn grow(server: &mut Meishi, options: &Options) -> Result<Vec<Growth>> {
             }
         }
         let created = load::as_f64(usize::try_from(contacts - before)?);
-        let rate = created / took.as_secs_f64();
+        let rate = (contacts > before).then(|| created / took.as_secs_f64());
         let (memory, disk) = (server.memory()?, server.disk()?);
-        println!(
-            "{contacts} contacts: {memory:.0} MiB, loaded in {first:.2?}, {rate:.0}/s in batches"
-        );
+        let batches = rate.map(|rate| format!(", {rate:.0}/s in batches")).unwrap_or_default();
+        println!("{contacts} contacts: {memory:.0} MiB, loaded in {first:.2?}{batches}");
         growth.push(Growth { contacts, rate, memory, disk, p50 });
     }
     Ok(growth)
@@ -242,8 +241,11 @@ fn grow(server: &mut Meishi, options: &Options) -> Result<Vec<Growth>> {
 /// Restarts the server: how long until it listens, and until it has answered a search.
 fn starts(server: &mut Meishi) -> Result<Vec<(&'static str, Duration, Duration)>> {
     let mut starts = Vec::new();
-    for what in ["after a clean stop", "again"] {
+    for (what, snapshots) in [("without a snapshot", false), ("with a snapshot", true)] {
         server.stop()?;
+        if !snapshots {
+            server.forget_snapshots()?;
+        }
         let begun = Instant::now();
         let listens = server.start()?;
         server.warm()?;

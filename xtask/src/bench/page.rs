@@ -26,7 +26,7 @@ pub(super) const STREAMS: &str = "## Idle streams";
 pub(super) struct Section {
     pub(super) store: Store,
     pub(super) growth: Vec<Growth>,
-    /// How it was stopped, when it listened, when it had answered a first search.
+    /// What there was to start from, when it listened, when it had answered a first search.
     pub(super) starts: Vec<(&'static str, Duration, Duration)>,
     pub(super) rows: Vec<Row>,
     pub(super) overload: Option<Overload>,
@@ -50,8 +50,8 @@ pub(super) struct Overload {
 #[derive(Debug)]
 pub(super) struct Growth {
     pub(super) contacts: u64,
-    /// Contacts a second, in batches.
-    pub(super) rate: f64,
+    /// Contacts a second, in batches, where some were created.
+    pub(super) rate: Option<f64>,
     /// MiB of anonymous memory.
     pub(super) memory: f64,
     /// MiB on disk, where they can be told.
@@ -117,7 +117,7 @@ impl fmt::Display for Section {
         )?;
         writeln!(f, "|---|---|---|---|---|")?;
         for Growth { contacts, rate, memory, disk, p50 } in &self.growth {
-            let rate = if *contacts == 0 { String::new() } else { format!("{rate:.0}/s") };
+            let rate = rate.map(|rate| format!("{rate:.0}/s")).unwrap_or_default();
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             let each = |mib: f64| format!("{:.0}", mib * 1024.0 * 1024.0 / *contacts as f64);
             let disk = disk.filter(|_| *contacts > 0).map(each).unwrap_or_default();

@@ -133,9 +133,22 @@ impl Meishi {
         let mut serve = shell::command("taskset");
         serve.args(["-c", SERVER_CORE]).arg(&self.program);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
+        serve.arg("--index-dir").arg(self.indexes());
         point_to(&self.place, &mut serve);
         self.server = Some(Server::start(&mut serve, &self.scratch.path().join("server.log"))?);
         Ok(begun.elapsed())
+    }
+
+    /// Takes away what the indexes could be loaded from instead of the database.
+    pub(super) fn forget_snapshots(&self) -> Result<()> {
+        Ok(fs::remove_dir_all(self.indexes())?)
+    }
+
+    fn indexes(&self) -> PathBuf {
+        match &self.place {
+            Place::Directory(directory) => directory.join("indexes"),
+            Place::Postgres { .. } => self.scratch.path().join("indexes"),
+        }
     }
 
     /// Stops the server.
