@@ -26,6 +26,7 @@ cargo xtask <task>
     --only <a;b>              the cases whose names begin so
     --store <sqlite|postgres> on that store alone
     --contacts, --rounds, --seconds, --connections <1,64>
+    --data <directory>        keep the embedded store's contacts there for the next run
     --unoptimised             a debug build, to see that the bench works
   bench pgbench             measure PostgreSQL beside pgbench, and write that part of it
   bench streams             measure what idle streams cost, and write that part of it

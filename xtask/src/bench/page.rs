@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use meishi_contacts::limits::WRITE_QUEUE;
 
 use super::{
-    WAITING,
     load::Figures,
     options::{Options, Store},
 };
@@ -52,10 +52,12 @@ pub(super) struct Growth {
     pub(super) contacts: u64,
     /// Contacts a second, in batches, where some were created.
     pub(super) rate: Option<f64>,
+    /// How long the first search after that took, which finds the index far behind.
+    pub(super) first: Duration,
     /// MiB of anonymous memory.
     pub(super) memory: f64,
-    /// MiB on disk, where they can be told.
-    pub(super) disk: Option<f64>,
+    /// MiB on disk.
+    pub(super) disk: f64,
     /// Milliseconds by which half of the answers come to a single caller.
     pub(super) p50: Vec<(&'static str, f64)>,
 }
@@ -113,22 +115,24 @@ impl fmt::Display for Section {
         }
         writeln!(
             f,
-            "\n| contacts | created in batches | MiB in memory | bytes on disk each | p50 ms of a single caller |"
+            "\n| contacts | created in batches | first search | MiB in memory | bytes on disk each | p50 ms of a single caller |"
         )?;
-        writeln!(f, "|---|---|---|---|---|")?;
-        for Growth { contacts, rate, memory, disk, p50 } in &self.growth {
+        writeln!(f, "|---|---|---|---|---|---|")?;
+        for Growth { contacts, rate, first, memory, disk, p50 } in &self.growth {
             let rate = rate.map(|rate| format!("{rate:.0}/s")).unwrap_or_default();
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             let each = |mib: f64| format!("{:.0}", mib * 1024.0 * 1024.0 / *contacts as f64);
-            let disk = disk.filter(|_| *contacts > 0).map(each).unwrap_or_default();
+            let disk = if *contacts == 0 { String::new() } else { each(*disk) };
+            let first = first.as_millis();
             let p50: Vec<_> = p50.iter().map(|(name, ms)| format!("{name}: {ms:.2}")).collect();
-            writeln!(f, "| {contacts} | {rate} | {memory:.0} | {disk} | {} |", p50.join("; "))?;
+            let p50 = p50.join("; ");
+            writeln!(f, "| {contacts} | {rate} | {first} ms | {memory:.0} | {disk} | {p50} |")?;
         }
         if let Some(Overload { callers, goodput, refused, p99 }) = &self.overload {
             let (goodput, refused) = (goodput * 100.0, refused * 100.0);
             writeln!(
                 f,
-                "\nWith {callers} callers at once, where {WAITING} calls may wait, it creates {goodput:.0} % \
+                "\nWith {callers} callers at once, where {WRITE_QUEUE} calls may wait, it creates {goodput:.0} % \
                  of what it creates with 256; {refused:.1} % of the answers are 503 with \
                  `Retry-After`, which is obeyed, and the others have a p99 of \
                  {p99:.0} ms."
@@ -166,7 +170,8 @@ pub(super) fn write(sections: &[Section], options: &Options) -> Result<()> {
          was sent, and keeps nothing (`xtask/reference/src/main.rs`). The server, and \
          PostgreSQL, have one core; the load has the other. One account holds {} contacts of many \
          scripts (`xtask/src/bench/dataset.rs`); writes are on disk when they are answered, with the \
-         account's index loaded.\n\n\
+         account's index loaded. While something is written to the embedded store, a checkpoint begins \
+         every half a second, so that each round has some.\n\n\
          Commit {}, {} cores ({}), {}.\n\n",
         options.rounds,
         options.time.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -141,7 +142,10 @@ impl Meishi {
 
     /// Takes away what the indexes could be loaded from instead of the database.
     pub(super) fn forget_snapshots(&self) -> Result<()> {
-        Ok(fs::remove_dir_all(self.indexes())?)
+        match fs::remove_dir_all(self.indexes()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn indexes(&self) -> PathBuf {
@@ -257,16 +261,27 @@ impl Meishi {
         Ok(kib.parse::<f64>()? / 1024.0)
     }
 
-    /// MiB on disk, where they can be told.
-    pub(super) fn disk(&self) -> Result<Option<f64>> {
-        let Place::Directory(directory) = &self.place else { return Ok(None) };
-        let mut bytes = 0;
-        for entry in fs::read_dir(directory)? {
-            bytes += entry?.metadata()?.len();
-        }
+    /// MiB on disk, those of snapshots aside.
+    pub(super) fn disk(&self) -> Result<f64> {
+        let bytes = match &self.place {
+            Place::Directory(directory) => {
+                let mut bytes = 0;
+                for entry in fs::read_dir(directory)? {
+                    let metadata = entry?.metadata()?;
+                    bytes += if metadata.is_file() { metadata.len() } else { 0 };
+                }
+                bytes
+            }
+            Place::Postgres { database, .. } => {
+                let size = "SELECT pg_database_size(current_database())";
+                let mut psql = shell::command("psql");
+                psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", size]);
+                shell::capture(psql.arg(database.url()))?.trim().parse()?
+            }
+        };
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let bytes = bytes as f64;
-        Ok(Some(bytes / 1024.0 / 1024.0))
+        Ok(bytes / 1024.0 / 1024.0)
     }
 }
 
