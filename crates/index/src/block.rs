@@ -1,7 +1,7 @@
 //! A piece of a set of slots: the distances between them or, where they lie densely, a bit for every
 //! slot of the piece's span.
 
-use crate::Slot;
+use crate::{Slot, columns::Bits};
 
 /// Slots of a block of distances, at most.
 pub(crate) const FULL: usize = 512;
@@ -134,6 +134,18 @@ impl Block {
         let mut slots = Vec::with_capacity(self.count as usize + 1);
         self.read(&mut slots);
         slots
+    }
+
+    /// Adds the slots to a set of bits.
+    pub(crate) fn mark(&self, set: &mut Bits) {
+        if self.dense {
+            for (at, bytes) in (self.first..).step_by(64).zip(self.bytes.chunks(8)) {
+                let bits = bytes.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+                set.mark(at, bits);
+            }
+        } else {
+            self.slots().into_iter().for_each(|slot| set.set(slot, true));
+        }
     }
 
     pub(crate) fn read(&self, out: &mut Vec<Slot>) {

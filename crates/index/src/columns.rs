@@ -204,14 +204,10 @@ impl Columns {
 
     /// Who has one of some labels.
     pub(crate) fn with_labels(&self, labels: &[LabelId]) -> Bits {
-        let (mut slots, mut bits) = (Vec::new(), Bits::default());
+        let mut bits = Bits::default();
         for label in labels {
             if let Some(postings) = self.labels.get(*label as usize) {
-                slots.clear();
-                postings.read(&mut slots);
-                for slot in &slots {
-                    bits.set(*slot, true);
-                }
+                postings.mark(&mut bits);
             }
         }
         bits

@@ -13,6 +13,7 @@ use std::mem::size_of;
 use crate::{
     Slot,
     block::{Block, FULL},
+    columns::Bits,
 };
 
 /// Slots that lie in the value itself, at most.
@@ -219,6 +220,17 @@ impl Postings {
         }
     }
 
+    /// Adds the slots to a set of bits.
+    pub(crate) fn mark(&self, set: &mut Bits) {
+        match self {
+            Self::Few(slots) => {
+                let slots = slots.iter().filter(|slot| **slot != NOBODY);
+                slots.for_each(|slot| set.set(*slot, true));
+            }
+            Self::Many(blocks) => blocks.iter().for_each(|block| block.mark(set)),
+        }
+    }
+
     /// Leaves of some slots, which are in order, those that are in the set.
     pub(crate) fn retain(&self, slots: &mut Vec<Slot>) {
         let mut blocks = match self {
@@ -295,6 +307,9 @@ mod tests {
     fn check(postings: &Postings, model: &BTreeSet<Slot>, asked: &[Slot]) {
         assert_eq!(read(postings), model.iter().copied().collect::<Vec<_>>());
         assert_eq!(postings.is_empty(), model.is_empty());
+        let mut bits = Bits::default();
+        postings.mark(&mut bits);
+        assert!(bits.slots().eq(model.iter().copied()));
         let mut kept = asked.to_vec();
         postings.retain(&mut kept);
         assert_eq!(kept, asked.iter().copied().filter(|s| model.contains(s)).collect::<Vec<_>>());

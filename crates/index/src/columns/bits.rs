@@ -37,6 +37,18 @@ impl Bits {
         }
     }
 
+    /// Adds up to sixty-four slots from one on, the lowest bit first.
+    pub(crate) fn mark(&mut self, at: Slot, bits: u64) {
+        let (word, shift) = (at as usize / 64, at % 64);
+        let halves = u128::from(bits) << shift;
+        let last = word + usize::from(halves > u128::from(u64::MAX));
+        if self.0.len() <= last {
+            self.0.resize(last + 1, 0);
+        }
+        let places = self.0.iter_mut().skip(word);
+        places.zip([halves, halves >> 64]).for_each(|(place, half)| *place |= low(half));
+    }
+
     pub(crate) fn contains(&self, slot: Slot) -> bool {
         self.word(slot as usize / 64) & (1 << (slot % 64)) != 0
     }
@@ -105,6 +117,12 @@ impl Bits {
     pub(crate) fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<u64>()
     }
+}
+
+/// The lower sixty-four bits.
+#[expect(clippy::cast_possible_truncation, reason = "that is what is wanted")]
+fn low(bits: u128) -> u64 {
+    bits as u64
 }
 
 #[cfg(test)]
