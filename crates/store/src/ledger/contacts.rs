@@ -2,11 +2,11 @@
 
 use meishi_contacts::{
     Card, Contact, ContactId, ContactLink, ContactPatch, EventBody, Fault, FieldChange, Identity,
-    NewContact, Seq,
+    NewContact, Seq, SourceId,
 };
 
-use super::{Ledger, Step, StoredContact, attributes, needs::source_id};
-use crate::{ChangeError, ContactInbox, ContactRecord, Missing, Outcome};
+use super::{Ledger, Step, StoredContact, attributes};
+use crate::{ChangeError, ContactInbox, ContactRecord, Context, Missing, Outcome};
 
 /// Creates a contact and its link.
 pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, ChangeError> {
@@ -16,7 +16,8 @@ pub(super) fn create(step: &mut Step<'_>, new: &NewContact) -> Result<Outcome, C
     let inbox = inbox.map(|stored| stored.inbox.clone());
     let link = match (&new.link, inbox) {
         (Some(link), Some(inbox)) => {
-            let source_id = source_id(step.cx, step.number, link.source_id.as_ref());
+            let random = || random_source_id(step.cx, step.number);
+            let source_id = link.source_id.clone().unwrap_or_else(random);
             if let Some(holder) = ledger.links.get(&(inbox.id, source_id.clone())) {
                 faults.push(Fault::taken("source_id", *holder));
             }
@@ -181,4 +182,9 @@ pub(super) fn card(record: &ContactRecord) -> Card {
         contact: record.contact.clone(),
         contact_inboxes: record.contact_inboxes.iter().map(link).collect(),
     }
+}
+
+/// The address in a channel of a new contact for which none was given.
+fn random_source_id(cx: &Context, number: usize) -> SourceId {
+    SourceId::from_stored(cx.seed.uuid_at(cx.at, "source id", number).to_string())
 }

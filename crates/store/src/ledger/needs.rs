@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use meishi_contacts::{
     AttributeId, Card, ContactId, ContactPatch, EventBody, Field, FieldChange, Identity,
-    IdentityKind, InboxId, KeyId, Label, LabelId, Seq, SourceId, WebhookId, definition::is_key,
+    IdentityKind, InboxId, KeyId, Label, LabelId, Seq, WebhookId, definition::is_key,
     limits::ACCOUNT_LABELS,
 };
 
 use super::{Call, Ledger, LinkKey, OutcomeKey, labels};
-use crate::{Change, Context, Redelivery};
+use crate::{Change, Redelivery};
 
 /// What an account may have only so many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,9 +68,7 @@ impl Needs {
         let mut needs = Self::default();
         for call in calls {
             needs.outcomes.extend(call.cx.idempotency.iter().map(OutcomeKey::from));
-            for (number, change) in call.changes.iter().enumerate() {
-                needs.add(&call.cx, number, change);
-            }
+            call.changes.iter().for_each(|change| needs.add(change));
         }
         needs
     }
@@ -169,13 +167,15 @@ impl Needs {
         }
     }
 
-    fn add(&mut self, cx: &Context, number: usize, change: &Change) {
+    fn add(&mut self, change: &Change) {
         match change {
             Change::CreateContact(new) | Change::UpsertContact { new, .. } => {
                 self.add_fields(&new.fields);
                 if let Some(link) = &new.link {
-                    let source_id = source_id(cx, number, link.source_id.as_ref());
-                    self.links.insert((link.inbox_id, source_id));
+                    // A random one is nobody's.
+                    if let Some(given) = &link.source_id {
+                        self.links.insert((link.inbox_id, given.clone()));
+                    }
                     self.inboxes.insert(link.inbox_id);
                 }
             }
@@ -262,10 +262,4 @@ impl Needs {
     fn add_keys<'k>(&mut self, keys: impl IntoIterator<Item = &'k String>) {
         self.attributes.extend(keys.into_iter().filter(|key| is_key(key)).cloned());
     }
-}
-
-/// The address in a channel that a new contact gets: the one that is given, or a random one.
-pub(super) fn source_id(cx: &Context, number: usize, given: Option<&SourceId>) -> SourceId {
-    let random = || SourceId::from_stored(cx.seed.uuid_at(cx.at, "source id", number).to_string());
-    given.cloned().unwrap_or_else(random)
 }
