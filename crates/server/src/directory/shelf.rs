@@ -38,6 +38,14 @@ impl Default for IndexSettings {
     }
 }
 
+/// That part of the memory is made free beyond what is wanted, as long as it takes small indexes
+/// only: to find who was not asked for longest is a look at all accounts, and too much to do for
+/// each small load.
+const SPARE_PART: usize = 64;
+
+/// What takes no more than that part of the memory is small.
+const SMALL_PART: usize = 1024;
+
 /// The loaded indexes.
 pub(super) struct Shelf {
     pub(super) store: Arc<dyn Store>,
@@ -163,24 +171,29 @@ impl Shelf {
     }
 
     /// Drops the indexes that were not asked for longest, of those that nobody is at, until it is
-    /// enough. Answers whether it dropped any.
+    /// enough, and small ones beyond that. Answers whether it dropped any.
     async fn drop_until(
         self: &Arc<Self>,
         but: Option<&Slot>,
         is_enough: impl Fn() -> bool,
     ) -> bool {
-        let mut has_dropped = false;
+        let (mut has_dropped, mut has_enough) = (false, false);
+        let mut spare = self.budget.limit / SPARE_PART;
         let mut slots = self.all();
         slots.retain(|(_, slot)| slot.bytes() > 0 && !but.is_some_and(|but| is_same(but, slot)));
         slots.sort_by_key(|(_, slot)| slot.used());
         for (account, slot) in slots {
+            if has_enough {
+                match spare.checked_sub(slot.bytes()) {
+                    Some(rest) if slot.bytes() <= self.budget.limit / SMALL_PART => spare = rest,
+                    _ => break,
+                }
+            }
             self.save_if_due(account, &slot).await;
             if slot.try_drop(&self.budget) {
                 metrics::counter!("meishi_index_evictions_total").increment(1);
                 has_dropped = true;
-                if is_enough() {
-                    break;
-                }
+                has_enough = is_enough();
             }
         }
         has_dropped
