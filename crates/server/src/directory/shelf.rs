@@ -7,9 +7,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
-use meishi_contacts::{AccountId, Seq};
+use meishi_contacts::{AccountId, Seq, limits::QUERY_TIME};
 use meishi_index::Index;
 use meishi_store::{Counts, Store, StoreError};
 
@@ -30,11 +31,18 @@ pub struct IndexSettings {
     pub snapshots: Option<PathBuf>,
     /// From how many contacts on an account has a snapshot. The rows of fewer are read as fast.
     pub snapshot_contacts: usize,
+    /// How long a query may compute. No setting of an operator's: tests have less.
+    pub query_time: Duration,
 }
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        Self { memory: Memory::DEFAULT, snapshots: None, snapshot_contacts: 10_000 }
+        Self {
+            memory: Memory::DEFAULT,
+            snapshots: None,
+            snapshot_contacts: 10_000,
+            query_time: QUERY_TIME,
+        }
     }
 }
 

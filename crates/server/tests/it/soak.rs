@@ -289,6 +289,7 @@ async fn whatever_happens_queries_say_what_they_mean() {
         memory: Memory::DEFAULT,
         snapshots: Some(snapshots.clone()),
         snapshot_contacts: 1,
+        ..IndexSettings::default()
     };
     let mut soak = Soak {
         directory: Arc::new(Directory::new(Arc::clone(&app.app.store), settings.clone())),
