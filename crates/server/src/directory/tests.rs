@@ -1,6 +1,7 @@
 //! Rows that are checked, and memory that is short.
 
 mod many;
+mod stamps;
 
 use meishi_contacts::{
     Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice,
