@@ -103,3 +103,18 @@ async fn many_small_accounts_share_memory_for_half_of_them() {
     assert_eq!(scene.directory.loaded().loads, 2);
     assert!(scene.directory.loaded().bytes <= half);
 }
+
+/// Where many small ones are dropped at once, a large one is not for the sake of a little more.
+#[tokio::test]
+async fn no_more_large_indexes_are_dropped_than_need_be() {
+    let scene = Scene::new().await.with_memory(1_000_000);
+    let shelf = &scene.directory.shelf;
+    for number in 0..70 {
+        let slot = shelf.slot(account(number));
+        shelf.touch(&slot);
+        slot.put(Index::new(), 14_000, &shelf.budget).await;
+    }
+    shelf.make_room(&shelf.slot(account(70)), 30_000).await;
+    let is_there: Vec<bool> = (0..=70).map(|number| is_loaded(shelf, number)).collect();
+    assert!(!is_there[0] && is_there[1..].iter().all(|there| *there), "{is_there:?}");
+}
