@@ -29,12 +29,14 @@ use std::{
 };
 
 use meishi_contacts::{
-    AccountId, Filter, Label, Query, Seq, TextQuery, UnixMillis,
-    limits::{INDEX_WAIT, QUERY_TIME},
+    AccountId, Filter, Label, Query, Seq, TextQuery, UnixMillis, limits::INDEX_WAIT,
 };
 use meishi_index::{Answer, Index, TooLate};
 use meishi_store::{Counts, Include, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 pub use self::{
     keep::Warmth,
@@ -53,7 +55,6 @@ pub struct Directory {
     store: Arc<dyn Store>,
     /// Lets as many long queries run as there are cores; the others wait, and hold nothing.
     long_queries: Arc<Semaphore>,
-    /// What [`QUERY_TIME`] says, but in tests.
     query_time: Duration,
     shelf: Arc<Shelf>,
 }
@@ -80,8 +81,9 @@ impl Directory {
     pub fn new(store: Arc<dyn Store>, settings: IndexSettings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let long_queries = Arc::new(Semaphore::new(cores));
+        let query_time = settings.query_time;
         let shelf = Arc::new(Shelf::new(Arc::clone(&store), settings));
-        Self { store, long_queries, query_time: QUERY_TIME, shelf }
+        Self { store, long_queries, query_time, shelf }
     }
 
     /// The page of contacts that a query asks for.
@@ -121,8 +123,8 @@ impl Directory {
     }
 
     /// Asks the current index, on a thread of its own unless that is brief, and no longer than
-    /// [`QUERY_TIME`]. The index is held as long as that takes; a question that nobody waits for any
-    /// more is told that it is late, too.
+    /// [`IndexSettings::query_time`]. The index is held as long as that takes; a question that nobody
+    /// waits for any more is told that it is late, too.
     async fn ask<T: Send + 'static>(
         &self,
         account: AccountId,
@@ -137,9 +139,11 @@ impl Directory {
         let turn = self.long_turn().await?;
         let index = self.current(account).await?;
         let waits = Waits::default();
-        let is_late = Arc::clone(&waits.is_over);
+        let is_over = Arc::clone(&waits.is_over);
+        let end = Instant::now() + self.query_time;
         let answer = load::blocking(move || {
-            let answer = ask(index.as_ref(), |index| question(index, &|| is_late.load(Relaxed)));
+            let is_late = || is_over.load(Relaxed) || Instant::now() >= end;
+            let answer = ask(index.as_ref(), |index| question(index, &is_late));
             drop(turn);
             answer
         });

@@ -1,6 +1,8 @@
 //! Metrics for Prometheus, on an address of their own. `requests.rs` counts requests.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

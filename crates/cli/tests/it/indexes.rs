@@ -91,3 +91,37 @@ fn memory_that_is_none_is_refused() {
         assert!(done.stderr.contains(told), "{done:?}");
     }
 }
+
+#[test]
+fn the_doctor_names_an_account_that_does_not_fit_into_memory() {
+    let place = Place::new();
+    let credential = place.init();
+    let server = place.serve(&["--index-memory", "1MiB"]);
+    let client = server.client(&credential);
+    let told = |severity: &str| {
+        let done = place.run(&["doctor"]);
+        let line = done.stdout.lines().find(|line| line.contains(" index_memory: ")).unwrap();
+        assert!(line.starts_with(severity), "{line}");
+        (done.code, line.to_owned())
+    };
+    assert_eq!(told("ok  ").0, Some(0));
+
+    let contact = json!({ "inbox_id": credential.inbox, "name": "x".repeat(250) });
+    let operation = json!({ "op": "create", "contact": contact });
+    let body = json!({ "atomic": true, "operations": vec![operation; 1000] });
+    for _ in 0..4 {
+        assert_eq!(client.post("contacts/batch", &body).0, 200);
+    }
+    let (status, refusal) = client.get("contacts");
+    assert_eq!((status, &refusal["code"]), (503, &json!("no_index_memory")));
+    let (code, line) = told("wrong  ");
+    assert_eq!(code, Some(1));
+    assert!(line.contains(&format!(": account {}: its contacts do not fit", credential.account)));
+    assert!(line.ends_with("; give indexes more memory with --index-memory"), "{line}");
+
+    // What it says to do is what helps.
+    server.stop();
+    let server = place.serve(&["--index-memory", "16MiB"]);
+    assert_eq!(server.client(&credential).status(), 200);
+    assert_eq!(told("ok  ").0, Some(0));
+}

@@ -17,6 +17,7 @@ use meishi_store::StoreError;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    QueryError,
     load::{WITH_GRAMS, blocking, estimate, free, program},
     shelf::Shelf,
     slot::Slot,
@@ -110,10 +111,12 @@ impl Shelf {
             if let Some(counts) = self.store.counts(account).await? {
                 self.current(account, counts).await?;
             }
-            Ok::<_, super::QueryError>(())
+            Ok::<_, QueryError>(())
         };
         match loaded.await {
             Ok(()) => Some(true),
+            // Its contacts are larger than most.
+            Err(QueryError::NoRoom) => None,
             Err(error) => {
                 tracing::warn!(%account, %error, "an account could not be warmed");
                 Some(false)

@@ -7,9 +7,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
-use meishi_contacts::{AccountId, Seq};
+use meishi_contacts::{AccountId, Seq, limits::QUERY_TIME};
 use meishi_index::Index;
 use meishi_store::{Counts, Store, StoreError};
 
@@ -30,13 +31,28 @@ pub struct IndexSettings {
     pub snapshots: Option<PathBuf>,
     /// From how many contacts on an account has a snapshot. The rows of fewer are read as fast.
     pub snapshot_contacts: usize,
+    /// How long a query may compute. No setting of an operator's: tests have less.
+    pub query_time: Duration,
 }
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        Self { memory: Memory::DEFAULT, snapshots: None, snapshot_contacts: 10_000 }
+        Self {
+            memory: Memory::DEFAULT,
+            snapshots: None,
+            snapshot_contacts: 10_000,
+            query_time: QUERY_TIME,
+        }
     }
 }
+
+/// That part of the memory is made free beyond what is wanted, as long as it takes small indexes
+/// only: to find who was not asked for longest is a look at all accounts, and too much to do for
+/// each small load.
+const SPARE_PART: usize = 64;
+
+/// What takes no more than that part of the memory is small.
+const SMALL_PART: usize = 1024;
 
 /// The loaded indexes.
 pub(super) struct Shelf {
@@ -163,24 +179,29 @@ impl Shelf {
     }
 
     /// Drops the indexes that were not asked for longest, of those that nobody is at, until it is
-    /// enough. Answers whether it dropped any.
+    /// enough, and small ones beyond that. Answers whether it dropped any.
     async fn drop_until(
         self: &Arc<Self>,
         but: Option<&Slot>,
         is_enough: impl Fn() -> bool,
     ) -> bool {
-        let mut has_dropped = false;
+        let (mut has_dropped, mut has_enough) = (false, false);
+        let mut spare = self.budget.limit / SPARE_PART;
         let mut slots = self.all();
         slots.retain(|(_, slot)| slot.bytes() > 0 && !but.is_some_and(|but| is_same(but, slot)));
         slots.sort_by_key(|(_, slot)| slot.used());
         for (account, slot) in slots {
+            if has_enough {
+                match spare.checked_sub(slot.bytes()) {
+                    Some(rest) if slot.bytes() <= self.budget.limit / SMALL_PART => spare = rest,
+                    _ => break,
+                }
+            }
             self.save_if_due(account, &slot).await;
             if slot.try_drop(&self.budget) {
                 metrics::counter!("meishi_index_evictions_total").increment(1);
                 has_dropped = true;
-                if is_enough() {
-                    break;
-                }
+                has_enough = is_enough();
             }
         }
         has_dropped

@@ -1,5 +1,8 @@
 //! Rows that are checked, and memory that is short.
 
+mod many;
+mod stamps;
+
 use meishi_contacts::{
     Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice,
     limits::SNAPSHOT_PERIODS, order::DEFAULT_ORDER,

@@ -23,7 +23,8 @@ async fn start(folder: &Path) -> TestApp {
 
 fn settings(folder: Option<&Path>, memory: Memory) -> Settings {
     let snapshots = folder.map(|folder| folder.join("indexes"));
-    let index = IndexSettings { memory, snapshots, snapshot_contacts: 1 };
+    let index =
+        IndexSettings { memory, snapshots, snapshot_contacts: 1, ..IndexSettings::default() };
     Settings { index, ..Settings::default() }
 }
 
@@ -241,7 +242,7 @@ async fn snapshots_follow_when_enough_has_happened() {
 }
 
 /// Changes of an account as a batch of a client's would be, but faster.
-async fn create(app: &App, account: AccountId, names: impl Iterator<Item = String>) {
+pub(crate) async fn create(app: &App, account: AccountId, names: impl Iterator<Item = String>) {
     let names: Vec<String> = names.collect();
     for names in names.chunks(1000) {
         let changes = names.iter().map(|name| {

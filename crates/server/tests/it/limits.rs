@@ -7,9 +7,11 @@ use futures::stream;
 use meishi_contacts::limits::{
     ATTRIBUTES_BYTES, ATTRIBUTES_DEPTH, BODY_BYTES, BODY_TIMEOUT, HEADER_BYTES, URI_BYTES,
 };
+use meishi_server::{Settings, directory::IndexSettings};
 use serde_json::{Value, json};
 
-use crate::app::{CONTACTS, TestApp, contact};
+use super::indexes;
+use crate::app::{CONTACTS, TestApp, contact, list};
 
 /// A JSON body of exactly so many bytes, with a name that is too long.
 fn body_of(bytes: usize) -> String {
@@ -186,4 +188,36 @@ async fn a_merge_patch_cannot_nest_deeper_by_steps() {
     send(json!({ "custom_attributes": deep(31, json!({})) })).await.ok();
     let answer = send(json!({ "custom_attributes": deep(32, json!({})) })).await;
     assert_eq!((answer.status, answer.code()), (422, "limit_exceeded"));
+}
+
+#[tokio::test]
+async fn a_query_that_computes_too_long_is_given_up_as_busy() {
+    let index = IndexSettings { query_time: Duration::ZERO, ..IndexSettings::default() };
+    let app = TestApp::start_with(Settings { index, ..Settings::default() }).await;
+    // As many as make a query long.
+    let names = (0..20_001).map(|number| format!("Somebody {number}"));
+    indexes::create(&app.app, app.id, names).await;
+    let sorted = list(&[("sort", "name")]);
+    let found = list(&[("q", "somebody"), ("sort", "-name")]);
+    let filter = format!("{CONTACTS}/filter?resolved=false");
+    let condition =
+        json!({ "attribute_key": "name", "filter_operator": "contains", "values": ["BODY 7"] });
+    let body = json!({ "payload": [condition] });
+
+    let anna = app.administrator().await;
+    for answer in
+        [anna.get(&sorted).await, anna.get(&found).await, anna.post(&filter, body.clone()).await]
+    {
+        assert_eq!((answer.status, answer.code()), (503, "busy"), "{}", answer.text);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.members(), ["error", "code", "request_id"]);
+    }
+    // What is no work needs no time.
+    assert_eq!(anna.get(CONTACTS).await.ok().payload().as_array().unwrap().len(), 15);
+
+    let app = app.on(app.restarted_with(Settings::default()));
+    let anna = app.administrator().await;
+    assert_eq!(anna.get(&sorted).await.ok().names()[..2], ["Somebody 0", "Somebody 1"]);
+    assert_eq!(anna.get(&found).await.ok().names()[0], "Somebody 9999");
+    assert_eq!(anna.post(&filter, body).await.ok().count(), 1 + 10 + 100 + 1000);
 }

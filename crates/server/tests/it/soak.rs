@@ -10,9 +10,11 @@ use std::{
 use fastrand::Rng;
 use futures::StreamExt as _;
 use meishi_contacts::{
-    AccountId, Actor, AttributesPatch, Contact, ContactId, ContactPatch, Email, Filter, Label,
-    NewContact, Patch, Phone, Place, Query, Seed, Slice, SortField, SortKey, TextQuery, UnixMillis,
-    UnixSeconds, filter::Reading, order::NEAR_ORDER,
+    AccountId, Actor, AttributePatch, AttributeType, AttributesPatch, Contact, ContactId,
+    ContactPatch, Email, Filter, Label, LabelPatch, NewAttribute, NewContact, Patch, Phone, Place,
+    Query, Seed, Slice, SortField, SortKey, TextQuery, UnixMillis, UnixSeconds,
+    filter::Reading,
+    order::{self, NEAR_ORDER},
 };
 use meishi_server::{
     App, Settings,
@@ -27,6 +29,9 @@ const NAMES: [&str; 8] =
     ["Ana Hernández", "anna", "王小明", "Müller", "Иван Петров", "김민준", "ใจดี", "Stephanie"];
 const TEXTS: [&str; 9] = ["ana", "hernandez", "王", "小明", "müller", "Петров", "a", "49", "x"];
 const LABELS: [&str; 3] = ["vip", "new", "客户"];
+/// What labels are called that were renamed: as others were, or as none is set.
+const TITLES: [&str; 4] = ["vip", "new", "old", "客户 2"];
+const ATTRIBUTES: [&str; 5] = ["plan", "seats", "company_name", "city", "since"];
 const FIELDS: [SortField; 9] = [
     SortField::Id,
     SortField::Name,
@@ -61,7 +66,7 @@ impl Soak {
         let rng = &mut self.rng;
         let number = rng.u32(0..10_000);
         let mut attributes = serde_json::Map::new();
-        for key in ["plan", "seats", "company_name", "city", "since"] {
+        for key in ATTRIBUTES {
             if rng.bool() {
                 let value = match rng.u8(0..5) {
                     0 => Value::Null,
@@ -156,6 +161,36 @@ impl Soak {
         );
     }
 
+    /// Renames a label for all contacts that bear it, or deletes it.
+    async fn relabel(&mut self) {
+        let account = self.account();
+        let labels = self.app.store.labels(account).await.unwrap();
+        let Some(id) = self.rng.choice(&labels).map(|label| label.id) else { return };
+        let title = Label::from_stored((*self.rng.choice(&TITLES).unwrap()).to_owned());
+        let patch = LabelPatch { title: Some(title), ..LabelPatch::default() };
+        let rename = Change::UpdateLabel { id, patch };
+        let change = if self.rng.u8(0..3) == 0 { Change::DeleteLabel { id } } else { rename };
+        // A title that another label has is refused.
+        self.apply(account, vec![change]).await;
+    }
+
+    /// Says what kind of values an attribute has, by which filters read theirs; or no more.
+    async fn define(&mut self) {
+        let account = self.account();
+        let defined = self.app.store.attributes(account).await.unwrap();
+        let key = *self.rng.choice(&ATTRIBUTES).unwrap();
+        let known = defined.iter().find(|definition| definition.key == key);
+        let change = if let Some(definition) = known {
+            Change::DeleteAttribute { id: definition.id }
+        } else {
+            let kind = self.rng.choice(AttributeType::ALL);
+            let values = (kind == Some(AttributeType::List)).then(|| vec!["Pro".to_owned()]);
+            let fields = AttributePatch { kind, values, ..AttributePatch::default() };
+            Change::CreateAttribute(NewAttribute { key: key.to_owned(), fields })
+        };
+        self.apply(account, vec![change]).await;
+    }
+
     /// A new server, after a clean stop or a kill.
     async fn restart(&mut self) {
         if self.rng.bool() {
@@ -174,7 +209,8 @@ impl Soak {
         }
     }
 
-    fn query(&mut self) -> Query {
+    async fn query(&mut self, account: AccountId) -> Query {
+        let defined = self.app.store.attributes(account).await.unwrap();
         let rng = &mut self.rng;
         let text = rng.bool().then(|| TextQuery::parse(rng.choice(TEXTS).unwrap())).flatten();
         let is_near = text.is_some() && rng.u8(0..4) == 0;
@@ -185,23 +221,30 @@ impl Soak {
             asks("seats", "is_greater_than", json!([4])),
             asks("since", "is_less_than", json!(["1970-02-01"])),
             asks("city", "contains", json!(["value 1"])),
-            asks("labels", "equal_to", json!(["vip"])),
+            asks("labels", "equal_to", json!([rng.choice(TITLES).unwrap()])),
             asks("email", "is_present", json!([])),
             json!({ "not": asks("plan", "equal_to", json!(["pro"])) }),
         ];
         let filter = rng.bool().then(|| {
             let filter = rng.choice(filters).unwrap();
-            Filter::from_json(&filter, &Reading::untyped(UnixMillis(0))).unwrap()
+            let types = |key: &str| defined.iter().find(|d| d.key == key).map(|d| d.kind);
+            let untyped = Reading::untyped(UnixMillis(0));
+            // A kind of values may not be what the filter asks for.
+            Filter::from_json(&filter, &Reading { types: &types, ..untyped })
+                .unwrap_or_else(|_| Filter::from_json(&filter, &untyped).unwrap())
         });
         let order = if is_near {
             NEAR_ORDER.to_vec()
+        } else if text.is_some() && rng.u8(0..3) == 0 {
+            order::parse(rng.choice(["relevance", "relevance,-name"]), None, true)
         } else {
             vec![SortKey { field: *rng.choice(&FIELDS).unwrap(), descending: rng.bool() }]
         };
+        let title = *rng.choice(&TITLES).unwrap();
         let labels = rng.u8(0..8) == 0;
         Query {
             text,
-            labels: if labels { vec![Label::from_stored("new".into())] } else { Vec::new() },
+            labels: if labels { vec![Label::from_stored(title.into())] } else { Vec::new() },
             filter,
             resolved: rng.bool(),
             order,
@@ -215,7 +258,7 @@ impl Soak {
         for account in self.accounts.clone() {
             let contacts = contacts(&*self.app.store, account).await;
             for _ in 0..20 {
-                let mut query = self.query();
+                let mut query = self.query(account).await;
                 // The page, and the one that comes after it.
                 for _ in 0..2 {
                     let (ids, total, next) = meaning(&query, &contacts);
@@ -289,6 +332,7 @@ async fn whatever_happens_queries_say_what_they_mean() {
         memory: Memory::DEFAULT,
         snapshots: Some(snapshots.clone()),
         snapshot_contacts: 1,
+        ..IndexSettings::default()
     };
     let mut soak = Soak {
         directory: Arc::new(Directory::new(Arc::clone(&app.app.store), settings.clone())),
@@ -303,14 +347,14 @@ async fn whatever_happens_queries_say_what_they_mean() {
     while Instant::now() < end {
         round += 1;
         // Somebody asks all the while.
-        let (directory, account, query) =
-            (Arc::clone(&soak.directory), soak.account(), soak.query());
+        let (directory, account) = (Arc::clone(&soak.directory), soak.account());
+        let query = soak.query(account).await;
         let asking = tokio::spawn(async move {
             for _ in 0..3 {
                 directory.page(account, query.clone(), Include::Nothing).await.unwrap();
             }
         });
-        match soak.rng.u8(0..20) {
+        match soak.rng.u8(0..22) {
             0..12 => soak.write().await,
             12 => soak.erase().await,
             13..15 => soak.directory.look_after(round * 100).await,
@@ -323,6 +367,8 @@ async fn whatever_happens_queries_say_what_they_mean() {
                 soak.restart().await;
                 continue;
             }
+            17 => soak.relabel().await,
+            18 => soak.define().await,
             _ => {
                 asking.await.unwrap();
                 soak.check().await;
@@ -330,6 +376,11 @@ async fn whatever_happens_queries_say_what_they_mean() {
             }
         }
         asking.await.unwrap();
+    }
+    // However few rounds there were.
+    for _ in 0..10 {
+        soak.relabel().await;
+        soak.define().await;
     }
     soak.check().await;
     soak.directory.close().await;
