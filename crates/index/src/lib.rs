@@ -302,15 +302,16 @@ impl Index {
         }
     }
 
-    /// An estimate of the bytes of heap in use, at the cost of a look at every set: a few
-    /// milliseconds at a million contacts.
+    /// An estimate of the bytes in use, at the cost of a look at every set: a few milliseconds at a
+    /// million contacts.
     pub fn bytes(&self) -> usize {
         // A node of a B-tree has eleven places, of which about eight are in use.
         let tree = |len: usize, place: usize| len * (place + 2) * 11 / 8;
         let slots = tree(self.slots.len(), size_of::<ContactId>() + size_of::<Slot>());
         let recent = tree(self.recent.len(), size_of::<Recency>());
         let search = self.search.as_ref();
-        search.map_or(0, Search::bytes)
+        size_of::<Self>()
+            + search.map_or(0, Search::bytes)
             + self.entries.bytes()
             + self.heads.bytes()
             + slots

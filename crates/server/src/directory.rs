@@ -132,8 +132,8 @@ impl Directory {
         question: impl FnOnce(&Index, &dyn Fn() -> bool) -> Result<T, TooLate> + Send + 'static,
     ) -> Result<T, QueryError> {
         let index = self.current(account).await?;
-        if index.as_ref().is_none_or(is_brief) {
-            return Ok(ask(index.as_ref(), |index| question(index, &|| false))?);
+        if index.as_deref().is_none_or(is_brief) {
+            return Ok(ask(index.as_deref(), |index| question(index, &|| false))?);
         }
         drop(index);
         let turn = self.long_turn().await?;
@@ -143,7 +143,7 @@ impl Directory {
         let end = Instant::now() + self.query_time;
         let answer = load::blocking(move || {
             let is_late = || is_over.load(Relaxed) || Instant::now() >= end;
-            let answer = ask(index.as_ref(), |index| question(index, &is_late));
+            let answer = ask(index.as_deref(), |index| question(index, &is_late));
             drop(turn);
             answer
         });
@@ -182,7 +182,8 @@ impl Directory {
         labels: impl IntoIterator<Item = &Label>,
     ) -> Result<Vec<u64>, QueryError> {
         let index = self.current(account).await?;
-        let count = |label| index.as_ref().map_or(0, |index: &Index| index.labelled(label) as u64);
+        let count =
+            |label| index.as_deref().map_or(0, |index: &Index| index.labelled(label) as u64);
         Ok(labels.into_iter().map(count).collect())
     }
 

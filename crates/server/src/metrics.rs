@@ -9,12 +9,12 @@ use std::time::Duration;
 use axum::{Router, extract::State, routing::get};
 use meishi_contacts::WebhookState;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 pub(crate) use self::requests::Requests;
 use crate::{App, directory::Warmth};
 
-/// How often the gauges that have to be looked up are.
+/// How often the gauges that have to be looked up are, unless a twentieth of the time does not suffice.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// Bounds of the latency histograms, in seconds.
@@ -76,9 +76,11 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let refresh = async {
         loop {
+            let begun = Instant::now();
             refresh(&app).await;
             handle.run_upkeep();
-            tokio::time::sleep(REFRESH).await;
+            // Very many accounts, on a database that is far away, take their time.
+            tokio::time::sleep(REFRESH.max(begun.elapsed() * 19)).await;
         }
     };
     let scrape = |State(handle): State<PrometheusHandle>| async move { handle.render() };

@@ -203,11 +203,11 @@ impl Shelf {
     async fn recount(&self, account: AccountId, slot: &Slot) {
         let reading = slot.read().await;
         let counted = blocking(move || {
-            let bytes = reading.as_ref().map(Index::bytes);
+            let bytes = reading.as_deref().map(Index::bytes);
             (bytes, reading)
         });
         let Ok((Some(bytes), reading)) = counted.await else { return };
-        let Some(index) = reading.as_ref() else { return };
+        let Some(index) = reading.as_deref() else { return };
         let (seq, contacts, has_grams) = (index.seq(), index.len(), index.has_grams());
         slot.recount(bytes, contacts, &self.budget);
         // Only now: what is dropped must not be counted afterwards.
@@ -218,7 +218,7 @@ impl Shelf {
         let mut place = slot.write().await;
         // What came meanwhile is counted the next time.
         let is_same = |index: &Index| (index.seq(), index.len()) == (seq, contacts);
-        if !place.as_ref().is_some_and(is_same) {
+        if !place.as_deref().is_some_and(is_same) {
             return;
         }
         if has_grams {
@@ -263,6 +263,6 @@ impl Shelf {
 
     /// The last event of an index that is large enough for a snapshot.
     async fn large_seq(&self, slot: &Slot) -> Option<Seq> {
-        slot.read().await.as_ref().filter(|index| self.is_large(index)).map(Index::seq)
+        slot.read().await.as_deref().filter(|index| self.is_large(index)).map(Index::seq)
     }
 }

@@ -69,7 +69,7 @@ impl Shelf {
         counts: Counts,
     ) -> Result<(), QueryError> {
         let head = counts.last_seq;
-        let known = slot.read().await.as_ref().map(|index| (index.seq(), index.len()));
+        let known = slot.read().await.as_deref().map(|index| (index.seq(), index.len()));
         if let Some((seq, contacts)) = known {
             if !is_far_behind(seq, contacts, head) && self.follow(account, slot, head).await? {
                 return Ok(());

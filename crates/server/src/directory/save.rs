@@ -67,7 +67,9 @@ impl Shelf {
     /// Whether so much happened since the last snapshot that a next one pays.
     pub(super) async fn is_worth_saving(&self, slot: &Slot) -> bool {
         let index = slot.read().await;
-        let Some(index) = index.as_ref().filter(|index| self.is_large(index)) else { return false };
+        let Some(index) = index.as_deref().filter(|index| self.is_large(index)) else {
+            return false;
+        };
         let saved = slot.saved();
         let behind = usize::try_from(index.seq().0 - saved.0).unwrap_or_default();
         saved.0 == 0 || behind > SNAPSHOT_EVENTS.max(index.len() / 20)
@@ -115,7 +117,7 @@ impl Shelf {
         let begun = loop {
             let begun = files.begin(account);
             let Some(counts) = self.store.counts(account).await? else { return Ok(Saved::Nothing) };
-            let known = slot.read().await.as_ref().map(|index| (index.seq(), index.len()));
+            let known = slot.read().await.as_deref().map(|index| (index.seq(), index.len()));
             let is_near = |(seq, contacts)| !is_far_behind(seq, contacts, counts.last_seq);
             // Whoever asks next has it loaded anew; nothing is to be had by following all that.
             if !known.is_some_and(is_near) || !self.follow(account, slot, counts.last_seq).await? {
@@ -132,12 +134,12 @@ impl Shelf {
         let Some(stamp) = self.stamp(account, seq).await? else { return Ok(Saved::Nothing) };
         let reading = slot.read().await;
         let is_it = |index: &Index| index.seq() == seq && self.is_large(index);
-        if !reading.as_ref().is_some_and(is_it) {
+        if !reading.as_deref().is_some_and(is_it) {
             return Ok(Saved::Nothing);
         }
         let (this, place) = (Arc::clone(self), Arc::clone(slot));
         let written = blocking(move || {
-            let (Some(files), Some(index)) = (&this.files, reading.as_ref()) else {
+            let (Some(files), Some(index)) = (&this.files, reading.as_deref()) else {
                 return Ok(Saved::Nothing);
             };
             let gives_way = || place.is_wanted() || gives_way();

@@ -236,7 +236,7 @@ impl Shelf {
                 loaded.accounts += 1;
                 loaded.contacts += slot
                     .try_read()
-                    .map_or(slot.contacts(), |index| index.as_ref().map_or(0, Index::len));
+                    .map_or(slot.contacts(), |index| index.as_deref().map_or(0, Index::len));
             }
             loaded.without_grams += usize::from(slot.is_forgone());
             loaded.refused += usize::from(slot.is_refused());

@@ -12,12 +12,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWrite
 use super::{load::free, memory::Budget};
 
 /// Somebody reads the index; `None` where it is not loaded.
-pub(super) type Reading = OwnedRwLockReadGuard<Option<Index>>;
+pub(super) type Reading = OwnedRwLockReadGuard<Option<Box<Index>>>;
 
 /// An account that was asked for.
 #[derive(Default)]
 pub(super) struct Slot {
-    index: Arc<RwLock<Option<Index>>>,
+    /// In a box: an account whose index was dropped should take no room for one.
+    index: Arc<RwLock<Option<Box<Index>>>>,
     /// Who has it brings the index up to date; the others wait and find that done.
     turn: Arc<Mutex<()>>,
     /// Those that wait to change the index: whoever reads it for long gives way.
@@ -61,7 +62,7 @@ impl Slot {
         Arc::clone(&self.index).try_read_owned().ok()
     }
 
-    pub(super) async fn write(&self) -> OwnedRwLockWriteGuard<Option<Index>> {
+    pub(super) async fn write(&self) -> OwnedRwLockWriteGuard<Option<Box<Index>>> {
         self.waiting.fetch_add(1, SeqCst);
         let _waits = Waits(&self.waiting);
         Arc::clone(&self.index).write_owned().await
@@ -83,14 +84,14 @@ impl Slot {
 
     /// The last event that the index knows of.
     pub(super) async fn seq(&self) -> Option<Seq> {
-        self.read().await.as_ref().map(Index::seq)
+        self.read().await.as_deref().map(Index::seq)
     }
 
     /// Puts an index of so many bytes in its place.
     pub(super) async fn put(&self, index: Index, bytes: usize, budget: &Budget) {
         let contacts = index.len();
         let mut place = self.write().await;
-        *place = Some(index);
+        *place = Some(Box::new(index));
         self.recount(bytes, contacts, budget);
     }
 

@@ -154,7 +154,7 @@ async fn a_snapshot_gives_way_to_whoever_wants_to_change_the_index() {
         tokio::task::yield_now().await;
     }
     let files_of = shelf.files.as_ref().unwrap();
-    let index = reading.as_ref().unwrap();
+    let index = reading.as_deref().unwrap();
     let stamp = shelf.stamp(account, index.seq()).await.unwrap().unwrap();
     let begun = files_of.begin(account);
     assert!(files_of.write(begun, &stamp, index, &|| slot.is_wanted()).unwrap().is_none());
@@ -172,7 +172,7 @@ async fn a_snapshot_that_was_begun_before_an_erasure_gets_no_name() {
     let slot = shelf.slot(account);
     let files_of = shelf.files.as_ref().unwrap();
     let reading = slot.read().await;
-    let index = reading.as_ref().unwrap();
+    let index = reading.as_deref().unwrap();
     let stamp = shelf.stamp(account, index.seq()).await.unwrap().unwrap();
     let begun = files_of.begin(account);
     let unfinished = files_of.write(begun, &stamp, index, &|| false).unwrap().unwrap();
