@@ -98,6 +98,7 @@ mod tests {
             starts: Vec::new(),
             rows,
             overload: None,
+            contacts: 1,
             memory: 1.0,
         };
         let options = Options::parse(&[]).unwrap();

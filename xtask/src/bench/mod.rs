@@ -159,8 +159,8 @@ fn section(
         }
         _ => None,
     };
-    let memory = ours.memory()?;
-    Ok(Section { store, growth, starts, rows, overload, memory })
+    let (contacts, memory) = (ours.count()?, ours.memory()?);
+    Ok(Section { store, growth, starts, rows, overload, contacts, memory })
 }
 
 /// Creates from twice as many callers as may wait, beside those of as many as give the most.

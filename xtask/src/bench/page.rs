@@ -30,6 +30,8 @@ pub(super) struct Section {
     pub(super) starts: Vec<(&'static str, Duration, Duration)>,
     pub(super) rows: Vec<Row>,
     pub(super) overload: Option<Overload>,
+    /// How many contacts there are after all of it.
+    pub(super) contacts: u64,
     /// MiB of anonymous memory after all of it.
     pub(super) memory: f64,
 }
@@ -140,8 +142,8 @@ impl fmt::Display for Section {
         }
         writeln!(
             f,
-            "\nAfter all of it the server has {:.0} MiB of anonymous memory.",
-            self.memory
+            "\nAfter all of it there are {} contacts, and the server has {:.0} MiB of anonymous memory.",
+            self.contacts, self.memory
         )?;
         for (what, listens, searched) in &self.starts {
             writeln!(

@@ -235,6 +235,13 @@ impl Meishi {
         }
     }
 
+    /// How many contacts there are, those included that were created to measure.
+    pub(super) fn count(&self) -> Result<u64> {
+        let page: Value =
+            serde_json::from_str(&self.call("GET", "/api/v2/accounts/contacts", "")?)?;
+        page.pointer("/meta/count").and_then(Value::as_u64).context("the list tells no count")
+    }
+
     /// Measures a case.
     pub(super) fn measure(
         &mut self,
