@@ -121,8 +121,11 @@ impl Index {
             Some(search) if ranked => search.words.having(text.folded()),
             _ => Vec::new(),
         };
-        let rank = |slot: Slot| {
-            if !ranked || first.binary_search(&slot).is_ok() {
+        let mut first = first.into_iter().peekable();
+        // Slot by slot in order.
+        let mut rank = |slot: Slot| {
+            while first.next_if(|known| *known < slot).is_some() {}
+            if !ranked || first.next_if_eq(&slot).is_some() {
                 return 0;
             }
             text.rank(self.row(slot).searched()).unwrap_or_default()

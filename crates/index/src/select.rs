@@ -92,7 +92,7 @@ pub(crate) fn select(order: Order<'_>, rows: Rows<'_>) -> Answer {
         None => rows,
     };
     let rows = rest.into_candidates();
-    let head = |slot, rank| order.head(0, slot, rank);
+    let head = |slot, rank| order.first_head(slot, rank);
     slice_of(order, total, &Listed { rows: &rows, head })
 }
 
@@ -175,6 +175,12 @@ fn page(
     Some((ids, last.map(|ranked| order.row(ranked.slot).place(query, ranked.rank))))
 }
 
+/// The number of a rank and the beginning of another number, in the order of both. No row has a rank
+/// that does not fit.
+fn joined(rank: u64, second: u64) -> u64 {
+    rank.min(u64::from(u8::MAX)) << 56 | second >> 8
+}
+
 /// A row, and the number of its first key: where two differ, the rows need not be looked at.
 #[derive(Clone, Copy)]
 struct Ranked {
@@ -193,6 +199,19 @@ impl<'a> Order<'a> {
         let rank = self.query.text.as_ref().map(|_| rank);
         let key = self.query.order.get(key);
         key.map_or(0, |key| self.heads.head(*key, &self.row(slot), rank))
+    }
+
+    /// The number of a row under the first key, joined with the second one where that is needed.
+    fn first_head(&self, slot: Slot, rank: u32) -> u64 {
+        let first = self.head(0, slot, rank);
+        if self.is_joined() { joined(first, self.head(1, slot, rank)) } else { first }
+    }
+
+    /// Whether the first number holds the beginning of the second: of all who match, most fit a
+    /// text equally well.
+    fn is_joined(&self) -> bool {
+        const BEST: SortKey = SortKey { field: SortField::Relevance, descending: false };
+        matches!(self.query.order.as_slice(), [first, _, ..] if *first == BEST)
     }
 
     /// Whether the id alone decides among rows with this number under the first key.

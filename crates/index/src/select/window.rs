@@ -7,7 +7,7 @@
 
 use meishi_contacts::{Place, SortValue, place::compare_optional};
 
-use super::{Headed, Order, Ranked};
+use super::{Headed, Order, Ranked, joined};
 use crate::heads::Heads;
 
 /// Rows from which on some are sorted first.
@@ -113,7 +113,13 @@ impl<'a> After<'a> {
         let values = place.values.iter().map(|value| value.as_ref().map(SortValue::as_deref));
         let keys = order.query.order.iter().zip(values);
         let heads = keys.map(|(key, value)| Heads::head_of(*key, value, order.entries));
-        Self { order, heads: heads.collect(), place }
+        let mut heads: Vec<u64> = heads.collect();
+        if order.is_joined()
+            && let [first, second, ..] = heads.as_mut_slice()
+        {
+            *first = joined(*first, *second);
+        }
+        Self { order, heads, place }
     }
 
     /// The first number of the place.
