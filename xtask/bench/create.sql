@@ -5,7 +5,7 @@ contact AS (
   INSERT INTO contacts (account_id, id, version, name, email, phone_number, identifier, thumbnail,
     availability_status, blocked, additional_attributes, custom_attributes, created_at, links)
   SELECT :account, id, 1, 'Anna Meier ' || id, 'anna.' || id || '@example.com',
-    '+491' || lpad(id::text, 9, '0'), 'user-' || id, '', 'offline', false,
+    '+441' || lpad(id::text, 9, '0'), 'user-' || id, '', 'offline', false,
     '{"city":"Berlin","company_name":"ACME"}', '{"plan":"pro","seats":' || id || '}', 1764000000,
     '[[1,"' || md5(id::text) || '",2]]'
   FROM new),
@@ -14,7 +14,7 @@ identity AS (
   SELECT :account, kind, value, id, true
   FROM new, LATERAL (VALUES
     ('email', 'anna.' || id || '@example.com'),
-    ('phone_number', '+491' || lpad(id::text, 9, '0')),
+    ('phone_number', '+441' || lpad(id::text, 9, '0')),
     ('identifier', 'user-' || id)) AS address (kind, value)),
 link AS (
   INSERT INTO contact_inboxes (account_id, inbox_id, source_id, contact_id)
@@ -23,7 +23,7 @@ INSERT INTO events (account_id, seq, at, actor, actor_id, request_id, kind, subj
 SELECT :account, 1000 + id, 1764000000000, 'key', 1, md5(id::text), 'contact.created', id,
   '{"contact_created":{"contact":{"id":' || id || ',"version":1,"name":"Anna Meier ' || id
   || '","first_name": null,"last_name": null,"email":"anna.' || id
-  || '@example.com","phone_number":"+491' || lpad(id::text, 9, '0') || '","identifier":"user-'
+  || '@example.com","phone_number":"+441' || lpad(id::text, 9, '0') || '","identifier":"user-'
   || id || '","thumbnail":"","availability_status":"offline","blocked": false,'
   || '"additional_attributes":{"city":"Berlin","company_name":"ACME"},"custom_attributes":'
   || '{"plan":"pro","seats":' || id || '},"last_activity_at": null,"created_at":1764000000,'

@@ -14,7 +14,7 @@ use super::{
 use crate::shell;
 
 const ROUNDS: usize = 5;
-const TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(2);
 
 /// Contacts that are there to be read and changed.
 const CONTACTS: u64 = 100_000;

@@ -237,6 +237,8 @@ impl Meishi {
 
     /// How many contacts there are, those included that were created to measure.
     pub(super) fn count(&self) -> Result<u64> {
+        // After very many writes the index may be far behind.
+        self.warm()?;
         let page: Value =
             serde_json::from_str(&self.call("GET", "/api/v2/accounts/contacts", "")?)?;
         page.pointer("/meta/count").and_then(Value::as_u64).context("the list tells no count")
