@@ -2,8 +2,8 @@
 //!
 //! An index is loaded when its account is first asked for, and follows the account's events. A
 //! query answers from an index that has applied at least every event committed before the query
-//! came in, whichever server wrote it: the query first asks the store for the account's last event
-//! and fetches those that the index lacks.
+//! came in, whichever server wrote it: the query first asks the store for the account's last event,
+//! and for the first of those that the index lacks in the same breath.
 //!
 //! Which indexes are in memory is `shelf.rs`' affair: `load.rs` brings them there and keeps them
 //! current, from snapshots (`files.rs`, `save.rs`) or rows; `memory.rs` says how much there is of
@@ -28,11 +28,9 @@ use std::{
     time::Duration,
 };
 
-use meishi_contacts::{
-    AccountId, Filter, Label, Query, Seq, TextQuery, UnixMillis, limits::INDEX_WAIT,
-};
+use meishi_contacts::{AccountId, Filter, Label, Query, TextQuery, UnixMillis, limits::INDEX_WAIT};
 use meishi_index::{Answer, Index, TooLate};
-use meishi_store::{Counts, Include, Store, StoreError};
+use meishi_store::{Include, Store, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -163,15 +161,8 @@ impl Directory {
 
     /// The account's index, with every event applied that was committed before this call.
     async fn current(&self, account: AccountId) -> Result<Reading, QueryError> {
-        let none = Counts {
-            contacts: 0,
-            resolved_contacts: 0,
-            last_seq: Seq::default(),
-            dropped_seq: Seq::default(),
-        };
-        let counts = self.store.counts(account).await?.unwrap_or(none);
         // Who waits no longer leaves the work to those who still do.
-        let current = tokio::time::timeout(INDEX_WAIT, self.shelf.current(account, counts));
+        let current = tokio::time::timeout(INDEX_WAIT, self.shelf.current(account));
         current.await.unwrap_or(Err(StoreError::Busy.into()))
     }
 

@@ -74,7 +74,7 @@ pub struct CreatedAccount {
 }
 
 /// What an account holds, exactly, and how far its events go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Contacts.
     pub contacts: i64,
@@ -84,6 +84,15 @@ pub struct Counts {
     pub last_seq: Seq,
     /// The last event that retention took away; 0 while all are there.
     pub dropped_seq: Seq,
+}
+
+/// What an account counts, and what happened in it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
+    /// The counts.
+    pub counts: Counts,
+    /// Events up to the last one of the counts or beyond, oldest first, or as many as were asked for.
+    pub events: Vec<Event>,
 }
 
 /// An account's contacts at one moment.
@@ -179,6 +188,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// An account's exact counts; `None` for an unknown account.
     async fn counts(&self, account: AccountId) -> Result<Option<Counts>, StoreError>;
+
+    /// An account's exact counts, and its events after `after`, at most `limit` and at most
+    /// [`READ_ROWS`](meishi_contacts::limits::READ_ROWS), in one round trip to the database; `None`
+    /// for an unknown account.
+    async fn news(
+        &self,
+        account: AccountId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<News>, StoreError>;
 
     /// A contact of the account.
     async fn contact(

@@ -107,14 +107,8 @@ impl Shelf {
         if !is_loaded && self.budget.used().saturating_add(bytes) > self.budget.limit {
             return None;
         }
-        let loaded = async {
-            if let Some(counts) = self.store.counts(account).await? {
-                self.current(account, counts).await?;
-            }
-            Ok::<_, QueryError>(())
-        };
-        match loaded.await {
-            Ok(()) => Some(true),
+        match self.current(account).await {
+            Ok(_) => Some(true),
             // Its contacts are larger than most.
             Err(QueryError::NoRoom) => None,
             Err(error) => {

@@ -7,7 +7,7 @@ use std::{
 
 use futures::StreamExt;
 use meishi_contacts::{
-    AccountId, EventBody, FOLD_VERSION, Seq,
+    AccountId, Event, EventBody, FOLD_VERSION, Seq,
     limits::{FOLLOW_EVENTS, INDEX_READ},
 };
 use meishi_index::{Builder, Index, SnapshotError, Stamp};
@@ -61,17 +61,24 @@ impl Load<'_> {
 
 impl Shelf {
     /// Brings an account's index to the last event of `counts` or beyond, by the events that it
-    /// lacks or by loading it. Whoever calls has the slot's turn.
+    /// lacks, the first of which may be known, or by loading it. Whoever calls has the slot's turn.
     pub(super) async fn catch_up(
         self: &Arc<Self>,
         account: AccountId,
         slot: &Slot,
         counts: Counts,
+        first: &[Event],
     ) -> Result<(), QueryError> {
         let head = counts.last_seq;
         let known = slot.read().await.as_deref().map(|index| (index.seq(), index.len()));
         if let Some((seq, contacts)) = known {
-            if !is_far_behind(seq, contacts, head) && self.follow(account, slot, head).await? {
+            // It may have been loaded anew since they were read.
+            let is_next = |event: &Event| event.seq <= seq.next();
+            let first = if first.first().is_some_and(is_next) { first } else { &[] };
+            if !is_far_behind(seq, contacts, head)
+                && self.apply(account, slot, first).await
+                && self.follow(account, slot, head).await?
+            {
                 return Ok(());
             }
             slot.clear(&self.budget).await;
@@ -93,8 +100,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Applies the events up to `head`; `false` where the index does not fit them, or is not there
-    /// any more. Readers are let in between a few events and the next.
+    /// Reads and applies the events up to `head`; `false` where the index does not fit them, or is not
+    /// there any more.
     pub(super) async fn follow(
         &self,
         account: AccountId,
@@ -111,27 +118,36 @@ impl Shelf {
                 tracing::error!(%account, %seq, %head, "events are missing");
                 return Ok(false);
             }
-            for events in events.chunks(FOLLOW_EVENTS) {
-                let mut place = slot.write().await;
-                // Taken out while it is at work: a panic must not leave one changed by half.
-                let Some(mut index) = place.take() else { return Ok(false) };
-                for event in events {
-                    if let Err(error) = index.apply(event) {
-                        free(index);
-                        tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
-                        return Ok(false);
-                    }
-                }
-                *place = Some(index);
-                // At once: whoever goes away at an await below must not leave the file behind.
-                if events.iter().any(|event| is_erasure(&event.body)) {
-                    self.forget(account);
-                }
+            if !self.apply(account, slot, &events).await {
+                return Ok(false);
             }
-            self.count_followed(slot, events.len()).await;
             // The store may answer at once each time.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Applies those of the events that the index does not know; `false` where it does not fit them,
+    /// or is not there any more. Readers are let in between a few events and the next.
+    async fn apply(&self, account: AccountId, slot: &Slot, events: &[Event]) -> bool {
+        for events in events.chunks(FOLLOW_EVENTS) {
+            let mut place = slot.write().await;
+            // Taken out while it is at work: a panic must not leave one changed by half.
+            let Some(mut index) = place.take() else { return false };
+            for event in events {
+                if let Err(error) = index.apply(event) {
+                    free(index);
+                    tracing::error!(%account, seq = %event.seq, %error, "the index is reloaded");
+                    return false;
+                }
+            }
+            *place = Some(index);
+            // At once: whoever goes away at an await below must not leave the file behind.
+            if events.iter().any(|event| is_erasure(&event.body)) {
+                self.forget(account);
+            }
+        }
+        self.count_followed(slot, events.len()).await;
+        true
     }
 
     /// Notes that events were applied. What a small index takes is known at once.

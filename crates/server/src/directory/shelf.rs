@@ -10,9 +10,12 @@ use std::{
     time::Duration,
 };
 
-use meishi_contacts::{AccountId, Seq, limits::QUERY_TIME};
+use meishi_contacts::{
+    AccountId, Seq,
+    limits::{FOLLOW_EVENTS, QUERY_TIME},
+};
 use meishi_index::Index;
-use meishi_store::{Counts, Store, StoreError};
+use meishi_store::{News, Store, StoreError};
 
 use super::{
     QueryError,
@@ -120,13 +123,16 @@ impl Shelf {
         slots.iter().map(|(account, slot)| (*account, Arc::clone(slot))).collect()
     }
 
-    /// The account's index, with every event applied up to the last one of `counts`.
+    /// The account's index, with every event applied that was committed before this call.
     pub(super) async fn current(
         self: &Arc<Self>,
         account: AccountId,
-        counts: Counts,
     ) -> Result<Reading, QueryError> {
         let slot = self.slot(account);
+        // Where nothing is loaded, no event is of use.
+        let known = slot.seq().await.unwrap_or(Seq(i64::MAX));
+        let news = self.store.news(account, known, FOLLOW_EVENTS).await?;
+        let News { counts, mut events } = news.unwrap_or_default();
         self.touch(&slot);
         loop {
             if slot.refuses(counts.contacts.unsigned_abs()) {
@@ -145,8 +151,9 @@ impl Shelf {
             }
             // A task of its own: a caller that goes away must not undo the work for those who wait.
             let (this, place) = (Arc::clone(self), Arc::clone(&slot));
+            let events = std::mem::take(&mut events);
             let work = tokio::spawn(async move {
-                let done = this.catch_up(account, &place, counts).await;
+                let done = this.catch_up(account, &place, counts, &events).await;
                 drop(turn);
                 done
             });

@@ -4,7 +4,7 @@ mod many;
 mod stamps;
 
 use meishi_contacts::{
-    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Slice,
+    Actor, ContactId, ContactPatch, Credential, NewContact, Role, Seed, Seq, Slice,
     limits::SNAPSHOT_PERIODS, order::DEFAULT_ORDER,
 };
 use meishi_store::{Change, Context, DataDirectory, NewAccount, SqliteStore};

@@ -134,10 +134,15 @@ impl TestApp {
 
     /// Another server on the same database, where its store can have several.
     pub(crate) async fn second_server(&self) -> App {
+        self.second_server_by(|database| database.url().to_owned()).await
+    }
+
+    /// The same, which reaches a PostgreSQL database by that URL.
+    pub(crate) async fn second_server_by(&self, url: impl FnOnce(&Database) -> String) -> App {
         let store: Arc<dyn Store> = match &self.place {
             Place::Directory(_) => Arc::clone(&self.app.store),
             Place::Postgres(held) => {
-                let url = DatabaseUrl::parse(held.url()).unwrap();
+                let url = DatabaseUrl::parse(&url(held)).unwrap();
                 let store = PostgresStore::open(&url, &PostgresOptions::default(), "x").await;
                 Arc::new(store.unwrap())
             }

@@ -8,7 +8,7 @@ use super::{
     doubt,
     error::Error,
     lock,
-    row::column,
+    row::{self, column},
     save,
     session::{Session, Sessions},
     statement::{Statement, statements},
@@ -152,13 +152,8 @@ pub(super) async fn list(session: &Session) -> Result<Vec<Account>, Error> {
 
 /// An account's exact counts.
 pub(super) async fn counts(session: &Session, account: AccountId) -> Result<Option<Counts>, Error> {
-    let Some(row) = session.query_opt(COUNTS, &[&account.0]).await? else { return Ok(None) };
-    Ok(Some(Counts {
-        contacts: column(&row, 0)?,
-        resolved_contacts: column(&row, 1)?,
-        last_seq: Seq(column(&row, 2)?),
-        dropped_seq: Seq(column(&row, 3)?),
-    }))
+    let row = session.query_opt(COUNTS, &[&account.0]).await?;
+    row.map(|row| row::counts(&row, 0)).transpose()
 }
 
 /// The last events of those accounts that there are.

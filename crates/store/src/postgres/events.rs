@@ -11,7 +11,7 @@ use super::{
     session::Session,
     statement::statements,
 };
-use crate::History;
+use crate::{History, News};
 
 /// A contact's events from one back to its first. Each is looked up by its key in turn, and only as
 /// many as are asked for.
@@ -45,6 +45,13 @@ statements! {
     TELLING(INT8, INT8) = chain!("seq, kind", "$2", "");
     AFTER(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    NEWS(INT8, INT8, INT8) = "SELECT event.seq, event.at, event.actor, event.actor_id,
+           event.request_id, event.body, counters.contacts, counters.resolved_contacts,
+           counters.last_seq, counters.dropped_seq
+         FROM counters LEFT JOIN LATERAL (
+           SELECT seq, at, actor, actor_id, request_id, body FROM events
+           WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS event ON true
+         WHERE counters.account_id = $1";
     RELABELLED(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq > $2 AND kind IN ('label.updated', 'label.deleted')
          ORDER BY seq LIMIT $3";
@@ -71,6 +78,23 @@ pub(super) async fn after(
     let limit = i64::try_from(limit.min(READ_ROWS)).unwrap_or_default();
     let rows = session.query(AFTER, &[&account.0, &after.0, &limit]).await?;
     rows.iter().map(row::event).collect()
+}
+
+/// What the account counts, and the events after one.
+pub(super) async fn news(
+    session: &Session,
+    account: AccountId,
+    after: Seq,
+    limit: usize,
+) -> Result<Option<News>, Error> {
+    let limit = i64::try_from(limit.min(READ_ROWS)).unwrap_or_default();
+    let rows = session.query(NEWS, &[&account.0, &after.0, &limit]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let counts = row::counts(first, 6)?;
+    // Without events there is one row all the same.
+    let is_event = column::<Option<i64>>(first, 0)?.is_some();
+    let events = rows.iter().filter(|_| is_event).map(row::event).collect::<Result<_, _>>()?;
+    Ok(Some(News { counts, events }))
 }
 
 /// An event.

@@ -46,7 +46,7 @@ use meishi_contacts::{
 use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
     CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
-    LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
+    LeasedWebhook, NewAccount, NewDelivery, News, OpenError, Retained, Settlement, Snapshot, Store,
     StoreError, WebhookHealth,
     key_cache::{By, KeyCache},
     ledger::Call,
@@ -251,6 +251,15 @@ impl Store for PostgresStore {
 
     async fn counts(&self, account: AccountId) -> Result<Option<Counts>, StoreError> {
         self.read(move |session| accounts::counts(session, account).boxed()).await
+    }
+
+    async fn news(
+        &self,
+        account: AccountId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<News>, StoreError> {
+        self.read(move |session| events::news(session, account, after, limit).boxed()).await
     }
 
     async fn contact(

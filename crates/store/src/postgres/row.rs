@@ -10,7 +10,7 @@ use tokio_postgres::{Row, types::FromSql};
 
 use super::error::Error;
 use crate::{
-    Include,
+    Counts, Include,
     held::LoadedContact,
     ledger::{self, StoredInbox},
 };
@@ -111,6 +111,16 @@ pub(super) fn event(row: &Row) -> Result<Event, Error> {
         actor: parsed(row, 2, |actor| ledger::actor(actor, actor_id))?,
         request_id: column(row, 4)?,
         body: json(row, 5)?,
+    })
+}
+
+/// An account's counts, from that column on.
+pub(super) fn counts(row: &Row, from: usize) -> Result<Counts, Error> {
+    Ok(Counts {
+        contacts: column(row, from)?,
+        resolved_contacts: column(row, from + 1)?,
+        last_seq: Seq(column(row, from + 2)?),
+        dropped_seq: Seq(column(row, from + 3)?),
     })
 }
 

@@ -62,7 +62,7 @@ use rusqlite::Connection;
 use crate::{
     Account, Applied, Attempt, Backup, BackupError, Change, ContactRecord, Context, Counts,
     CreatedAccount, Database, Delivery, DeliveryQuery, Finding, History, Include, Lease, LeaseRoom,
-    LeasedWebhook, NewAccount, NewDelivery, OpenError, Retained, Settlement, Snapshot, Store,
+    LeasedWebhook, NewAccount, NewDelivery, News, OpenError, Retained, Settlement, Snapshot, Store,
     StoreError, WebhookHealth,
     key_cache::{By, KeyCache},
     ledger::Call,
@@ -262,6 +262,21 @@ impl Store for SqliteStore {
 
     async fn counts(&self, account: AccountId) -> Result<Option<Counts>, StoreError> {
         self.readers.read_one(|connection| accounts::counts(connection, account))
+    }
+
+    async fn news(
+        &self,
+        account: AccountId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<News>, StoreError> {
+        let Some(counts) = self.counts(account).await? else { return Ok(None) };
+        let events = if counts.last_seq > after {
+            self.events(account, after, limit).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Some(News { counts, events }))
     }
 
     async fn contact(

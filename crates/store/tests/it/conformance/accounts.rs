@@ -134,6 +134,7 @@ pub(crate) async fn an_unknown_account_holds_nothing_and_takes_nothing(store: Ar
         assert_eq!(applied.results, vec![missing; 3]);
     }
     assert_eq!(store.counts(account).await.unwrap(), None);
+    assert_eq!(store.news(account, Seq(0), 9).await.unwrap(), None);
     assert_eq!(store.contact(account, ContactId(1), Include::Inboxes).await.unwrap(), None);
     assert_eq!(store.contacts(account, &[ContactId(1)], Include::Inboxes).await.unwrap(), []);
     assert_eq!(store.inboxes(account).await.unwrap(), []);

@@ -32,6 +32,7 @@ pub(crate) async fn every_call_after_close_fails_as_unavailable(store: Arc<dyn S
     assert!(is_unavailable(&store.key_by_secret(&hash).await), "key_by_secret");
     assert!(is_unavailable(&store.accounts().await), "accounts");
     assert!(is_unavailable(&store.counts(account).await), "counts");
+    assert!(is_unavailable(&store.news(account, Seq(0), 9).await), "news");
     assert!(is_unavailable(&store.contact(account, id, Include::Inboxes).await), "contact");
     assert!(is_unavailable(&store.contacts(account, &[id], Include::Nothing).await), "contacts");
     assert!(is_unavailable(&store.owners(account, &[]).await), "owners");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use meishi_contacts::{
     Actor, ContactId, Event, InboxPatch, KeyId, KeyPatch, Seq, UnixMillis, limits::READ_ROWS,
 };
-use meishi_store::{Change, Context, Store};
+use meishi_store::{Change, Context, News, Store};
 use serde_json::json;
 
 use super::{
@@ -95,8 +95,13 @@ pub(crate) async fn events_are_read_after_a_number_and_up_to_a_limit(store: Arc<
     for _ in 0..4 {
         acme.create(blank()).await;
     }
-    let read =
-        async |after, limit| seqs(&store.events(acme.account, Seq(after), limit).await.unwrap());
+    let counts = store.counts(acme.account).await.unwrap().unwrap();
+    let read = async |after, limit| {
+        let events = store.events(acme.account, Seq(after), limit).await.unwrap();
+        let news = store.news(acme.account, Seq(after), limit).await.unwrap().unwrap();
+        assert_eq!(news, News { counts, events: events.clone() });
+        seqs(&events)
+    };
     assert_eq!(read(0, 100).await, [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(read(0, 2).await, [1, 2]);
     assert_eq!(read(2, 3).await, [3, 4, 5]);

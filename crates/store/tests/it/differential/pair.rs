@@ -180,6 +180,7 @@ impl Pair {
                 let account = self.account(*who);
                 let after = meishi_contacts::Seq(*after);
                 both!(self, store => store.events(account, after, *limit));
+                both!(self, store => store.news(account, after, *limit));
             }
             Step::Snapshot(who) => {
                 let account = self.account(*who);
