@@ -16,6 +16,10 @@ use crate::shell;
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(2);
 
+/// So long `pgbench` runs before it counts: each of its connections has a process that reads the
+/// catalogue and plans first, and a server process of Meishi's is that far long before.
+const WARM_UP: Duration = Duration::from_secs(4);
+
 /// Contacts that are there to be read and changed.
 const CONTACTS: u64 = 100_000;
 
@@ -55,7 +59,8 @@ pub(super) fn section(program: &Path) -> Result<String> {
         "`cargo xtask bench pgbench`. PostgreSQL (`fsync` and `synchronous_commit` on) and Meishi \
          share one core, `pgbench` or the load has the other; {CONTACTS} contacts, medians of \
          {ROUNDS} rounds of {} s. `pgbench` writes the same rows in a prepared statement and a \
-         transaction each (`xtask/bench/*.sql`); Meishi answers over HTTP, checks, counts and \
+         transaction each (`xtask/bench/*.sql`), and is counted from its fifth second on, when its \
+         connections have made their plans; Meishi answers over HTTP, checks, counts and \
          numbers, and shares commits between calls.\n\n{table}",
         TIME.as_secs()
     ))
@@ -83,31 +88,47 @@ impl Pgbench {
 
     /// Transactions a second.
     fn run(&self, script: &str, connections: usize) -> Result<f64> {
-        let mut pgbench = shell::command("pgbench");
-        pgbench.args(["-n", "-M", "prepared", "-j", "1"]);
+        // It reports its progress where errors go.
+        let mut pgbench = shell::command("sh");
+        pgbench.args(["-c", r#"exec pgbench "$@" 2>&1"#, "pgbench"]);
+        pgbench.args(["-n", "-M", "prepared", "-j", "1", "-P", "1"]);
         pgbench.args(["-f", &format!("xtask/bench/{script}")]);
         pgbench.args(["-D", &format!("account={}", self.account)]);
         pgbench.args(["-D", &format!("contacts={CONTACTS}"), "-c", &connections.to_string()]);
-        pgbench.args(["-T", &TIME.as_secs().to_string(), self.server.database_url()?]);
-        number_after(&shell::capture(&mut pgbench)?, "tps =")
+        pgbench.args(["-T", &(WARM_UP + TIME).as_secs().to_string(), self.server.database_url()?]);
+        let report = shell::capture(&mut pgbench)?;
+        warm_rate(&report).with_context(|| format!("nothing after {WARM_UP:?} in:\n{report}"))
     }
 }
 
-fn number_after(report: &str, label: &str) -> Result<f64> {
-    let line = report.lines().find_map(|line| line.trim().strip_prefix(label));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
-    word.and_then(|word| word.parse().ok())
-        .with_context(|| format!("no number after {label:?} in:\n{report}"))
+/// The mean of the seconds that a report of `pgbench` tells of, but for those of the warm-up and what
+/// is left over at the end.
+fn warm_rate(report: &str) -> Option<f64> {
+    let second = |line: &str| -> Option<(f64, f64)> {
+        let (at, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+        Some((at.parse().ok()?, rest.split_once(" tps")?.0.parse().ok()?))
+    };
+    let (begin, end) = (WARM_UP.as_secs_f64(), (WARM_UP + TIME).as_secs_f64());
+    let is_counted = |(at, _): &(f64, f64)| (begin + 0.5..end + 0.5).contains(at);
+    let rates: Vec<f64> =
+        report.lines().filter_map(second).filter(is_counted).map(|(_, rate)| rate).collect();
+    let count = u32::try_from(rates.len()).ok().filter(|count| *count > 0)?;
+    Some(rates.iter().sum::<f64>() / f64::from(count))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::number_after;
+    use super::warm_rate;
 
     #[test]
-    fn the_rate_is_read_from_the_report() {
-        let report = "number of clients: 64\ntps = 7654.5 (without initial connection time)\n";
-        assert!((number_after(report, "tps =").unwrap() - 7654.5).abs() < f64::EPSILON);
-        assert!(number_after("nothing", "tps =").is_err());
+    fn seconds_after_the_warm_up_are_counted() {
+        let report = "progress: 1.3 s, 0.0 tps, lat 0.000 ms stddev 0.000, 0 failed\n\
+             progress: 4.0 s, 1602.7 tps, lat 239.089 ms stddev 140.517, 0 failed\n\
+             progress: 5.0 s, 3000.5 tps, lat 84.713 ms stddev 33.851, 0 failed\n\
+             progress: 6.1 s, 4000.0 tps, lat 65.294 ms stddev 20.190, 0 failed\n\
+             progress: 7.0 s, 225.0 tps, lat 279.280 ms stddev 323.338, 0 failed\n\
+             tps = 3105.282036 (without initial connection time)\n";
+        assert!((warm_rate(report).unwrap() - 3500.25).abs() < f64::EPSILON);
+        assert!(warm_rate("tps = 3105.282036\n").is_none());
     }
 }
