@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use meishi_contacts::{
-    AccountId, Contact, ContactId, Identity, IdentityKind, Seq, limits::READ_ROWS,
+    AccountId, Contact, ContactId, Identity, IdentityKind, Label, LabelId, Seq, limits::READ_ROWS,
 };
 use tokio_postgres::Row;
 
@@ -19,21 +19,27 @@ use super::{
 };
 use crate::{ContactRecord, Include, held::LoadedContact};
 
-/// The columns of a contact, in the order in which [`row::contact`] reads them.
+/// The columns of a contact's own row, in the order in which [`row::card`] reads them.
+macro_rules! card {
+    () => {
+        "SELECT c.id, c.version, c.name, c.first_name, c.last_name, c.email, c.phone_number,
+           c.identifier, c.thumbnail, c.availability_status, c.blocked,
+           c.additional_attributes, c.custom_attributes, c.last_activity_at, c.created_at"
+    };
+}
+
+/// With its labels, in the order in which [`row::contact`] reads them.
 macro_rules! select {
-    ($more:literal, $from:literal) => {
+    ($more:literal) => {
         concat!(
-            "SELECT c.id, c.version, c.name, c.first_name, c.last_name, c.email, c.phone_number,
-               c.identifier, c.thumbnail, c.availability_status, c.blocked,
-               c.additional_attributes, c.custom_attributes, c.last_activity_at, c.created_at,
-               ARRAY(
+            card!(),
+            ", ARRAY(
                  SELECT (
                    SELECT json_build_array(label.id, label.title)::text FROM labels AS label
                    WHERE label.account_id = c.account_id AND label.id = held.id::bigint)
                  FROM json_array_elements_text(c.label_ids::json) AS held (id)),
                c.last_seq",
-            $more,
-            $from
+            $more
         )
     };
 }
@@ -48,7 +54,7 @@ macro_rules! wanted {
 }
 
 statements! {
-    CONTACTS(INT8, INT8_ARRAY) = concat!(select!("", ""), wanted!());
+    CONTACTS(INT8, INT8_ARRAY) = concat!(select!(""), wanted!());
     RECORDS(INT8, INT8_ARRAY) = concat!(
         select!(
             ", ARRAY(
@@ -60,14 +66,14 @@ statements! {
                    FROM inboxes AS inbox
                    WHERE inbox.account_id = c.account_id
                      AND inbox.id = (held.link ->> 0)::bigint)
-                 FROM json_array_elements(c.links::json) AS held (link))",
-            ""
+                 FROM json_array_elements(c.links::json) AS held (link))"
         ),
         wanted!()
     );
-    SLICE(INT8, INT8, INT8) = select!(
-        "",
-        " FROM contacts AS c WHERE c.account_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+    SLICE(INT8, INT8, INT8) = concat!(
+        card!(),
+        ", c.label_ids FROM contacts AS c
+         WHERE c.account_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
     );
     MOMENT(INT8) = "SELECT last_seq, contacts FROM counters WHERE account_id = $1";
     OWNERS(INT8, TEXT_ARRAY, TEXT_ARRAY) = "SELECT wanted.kind, wanted.value, owner.contact_id
@@ -113,15 +119,23 @@ pub(super) async fn load(
     rows.iter().map(|row| row::contact(row, Include::Inboxes)).collect()
 }
 
-/// The contacts after one, by id.
+/// The contacts after one, by id, whose labels have those titles.
 pub(super) async fn slice(
     session: &Session,
     account: AccountId,
+    titles: &HashMap<LabelId, Label>,
     after: ContactId,
     limit: i64,
 ) -> Result<Vec<Contact>, Error> {
     let rows = session.query(SLICE, &[&account.0, &after.0, &limit]).await?;
-    let contact = |row: &Row| Ok(row::contact(row, Include::Nothing)?.into_contact());
+    let contact = |row: &Row| {
+        let ids: Option<&str> = column(row, 15)?;
+        let ids: Vec<i64> = ids.map_or(Ok(Vec::new()), |_| row::json(row, 15))?;
+        let mut labels: Vec<Label> =
+            ids.into_iter().filter_map(|id| titles.get(&LabelId(id)).cloned()).collect();
+        labels.sort_unstable();
+        Ok(Contact { labels, ..row::card(row)? })
+    };
     rows.iter().map(contact).collect()
 }
 

@@ -20,10 +20,10 @@ pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T
     row.try_get(index).map_err(|error| unreadable(index, &error))
 }
 
-/// A contact from the columns that `contacts.rs` reads.
-pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Error> {
+/// A contact without its labels, from the columns that `contacts.rs` reads.
+pub(super) fn card(row: &Row) -> Result<Contact, Error> {
     let text = |index| column::<Option<String>>(row, index);
-    let contact = Contact {
+    Ok(Contact {
         id: ContactId(column(row, 0)?),
         version: Version(column(row, 1)?),
         name: column(row, 2)?,
@@ -40,7 +40,12 @@ pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Erro
         last_activity_at: column::<Option<i64>>(row, 13)?.map(UnixSeconds),
         created_at: UnixSeconds(column(row, 14)?),
         labels: Vec::new(),
-    };
+    })
+}
+
+/// A contact with what hangs on it, from the columns that `contacts.rs` reads.
+pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Error> {
+    let contact = card(row)?;
     let label = |(id, title)| (LabelId(id), Label::from_stored(title));
     let labels = held(row, 15)?.into_iter().map(label).collect();
     let links = match include {

@@ -1,12 +1,13 @@
 //! All contacts of an account at one moment, read in slices by a transaction of its own.
 
+use std::collections::HashMap;
+
 use futures::stream::{self, StreamExt};
-use meishi_contacts::{AccountId, ContactId};
-use tokio::sync::OwnedSemaphorePermit;
+use meishi_contacts::{AccountId, Contact, ContactId, Label, LabelId};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{
-    contacts,
-    error::Error,
+    contacts, labels,
     session::{Session, Sessions},
 };
 use crate::{Snapshot, StoreError};
@@ -19,52 +20,52 @@ const SLICE: i64 = 1000;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
      SET LOCAL idle_in_transaction_session_timeout = '60s';";
 
-/// Opens a snapshot. Its transaction lasts until the stream ends or is dropped.
+type Slice = Result<Vec<Contact>, StoreError>;
+
+/// Opens a snapshot. Its transaction lasts until the stream ends or is dropped. The next slice is read
+/// while somebody is at the one before.
 pub(super) async fn open(sessions: &Sessions, account: AccountId) -> Result<Snapshot, StoreError> {
     let turn = sessions.snapshot_turn().await?;
-    let session = Some(sessions.get().await?);
-    let mut reading = Reading { session, account, last: ContactId(0), _turn: turn };
-    let (seq, count) = match reading.begin().await {
-        Ok(moment) => moment,
-        Err(error) => return Err(error.into()),
-    };
-    let contacts = stream::unfold(reading, |mut reading| async {
-        let slice = reading.slice().await.transpose()?;
-        if slice.is_err() {
-            // After a failure there is no more.
-            reading.session = None;
-        }
-        Some((slice.map_err(StoreError::from), reading))
-    });
-    Ok(Snapshot { seq, count, contacts: contacts.boxed() })
+    let session = sessions.get().await?;
+    session.begin(BEGIN).await?;
+    let (seq, count) = contacts::moment(&session, account).await?;
+    let titles = labels::list(&session, account).await?;
+    let titles = titles.into_iter().map(|label| (label.id, label.title)).collect();
+    let reading = Reading { session, account, titles, _turn: turn };
+    let (slices, mut receiver) = mpsc::channel(1);
+    tokio::spawn(reading.send(slices));
+    let contacts = stream::poll_fn(move |context| receiver.poll_recv(context)).boxed();
+    Ok(Snapshot { seq, count, contacts })
 }
 
 /// A transaction that reads.
 struct Reading {
-    session: Option<Session>,
+    session: Session,
     account: AccountId,
-    last: ContactId,
+    titles: HashMap<LabelId, Label>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Reading {
-    async fn begin(&mut self) -> Result<(meishi_contacts::Seq, u64), Error> {
-        let Some(session) = &self.session else { return Ok(Default::default()) };
-        session.begin(BEGIN).await?;
-        contacts::moment(session, self.account).await
-    }
-
-    /// The next contacts; `None` once there are no more.
-    async fn slice(&mut self) -> Result<Option<Vec<meishi_contacts::Contact>>, Error> {
-        let Some(session) = &self.session else { return Ok(None) };
-        let slice = contacts::slice(session, self.account, self.last, SLICE).await?;
-        if let Some(contact) = slice.last() {
-            self.last = contact.id;
-            return Ok(Some(slice));
+    /// Sends slice after slice, as long as somebody wants them. After a failure there is no more.
+    async fn send(self, slices: mpsc::Sender<Slice>) {
+        let Self { session, account, titles, .. } = &self;
+        let mut last = ContactId(0);
+        loop {
+            match contacts::slice(session, *account, titles, last, SLICE).await {
+                Ok(slice) => {
+                    let Some(contact) = slice.last() else { break };
+                    last = contact.id;
+                    if slices.send(Ok(slice)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let _ = slices.send(Err(error.into())).await;
+                    return;
+                }
+            }
         }
-        if let Some(session) = self.session.take() {
-            session.roll_back().await;
-        }
-        Ok(None)
+        self.session.roll_back().await;
     }
 }
