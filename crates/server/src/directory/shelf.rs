@@ -129,10 +129,13 @@ impl Shelf {
         account: AccountId,
     ) -> Result<Reading, QueryError> {
         let slot = self.slot(account);
+        let bringing = slot.try_bring();
         // Where nothing is loaded, no event is of use.
         let known = slot.seq().await.unwrap_or(Seq(i64::MAX));
-        let news = self.store.news(account, known, FOLLOW_EVENTS).await?;
-        let News { counts, mut events } = news.unwrap_or_default();
+        let limit = if bringing.is_some() { FOLLOW_EVENTS } else { 0 };
+        let news = self.store.news(account, known, limit).await?;
+        let News { counts, events } = news.unwrap_or_default();
+        let mut brought = (bringing, events);
         self.touch(&slot);
         loop {
             if slot.refuses(counts.contacts.unsigned_abs()) {
@@ -151,10 +154,10 @@ impl Shelf {
             }
             // A task of its own: a caller that goes away must not undo the work for those who wait.
             let (this, place) = (Arc::clone(self), Arc::clone(&slot));
-            let events = std::mem::take(&mut events);
+            let brought = std::mem::take(&mut brought);
             let work = tokio::spawn(async move {
-                let done = this.catch_up(account, &place, counts, &events).await;
-                drop(turn);
+                let done = this.catch_up(account, &place, counts, &brought.1).await;
+                drop((brought, turn));
                 done
             });
             work.await.map_err(|error| StoreError::Internal(error.to_string()))??;

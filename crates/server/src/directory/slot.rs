@@ -21,6 +21,9 @@ pub(super) struct Slot {
     index: Arc<RwLock<Option<Box<Index>>>>,
     /// Who has it brings the index up to date; the others wait and find that done.
     turn: Arc<Mutex<()>>,
+    /// Who has it brings events along when it asks what is new. They may take megabytes, and are of use
+    /// once; the others wait until they are applied.
+    bringing: Arc<Mutex<()>>,
     /// Those that wait to change the index: whoever reads it for long gives way.
     waiting: AtomicUsize,
     /// When it was last asked for, by the shelf's count.
@@ -80,6 +83,11 @@ impl Slot {
     /// The turn, unless somebody has it.
     pub(super) fn try_turn(&self) -> Option<OwnedMutexGuard<()>> {
         Arc::clone(&self.turn).try_lock_owned().ok()
+    }
+
+    /// The right to bring events along, unless somebody has it.
+    pub(super) fn try_bring(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.bringing).try_lock_owned().ok()
     }
 
     /// The last event that the index knows of.

@@ -129,10 +129,9 @@ pub(super) async fn slice(
 ) -> Result<Vec<Contact>, Error> {
     let rows = session.query(SLICE, &[&account.0, &after.0, &limit]).await?;
     let contact = |row: &Row| {
-        let ids: Option<&str> = column(row, 15)?;
-        let ids: Vec<i64> = ids.map_or(Ok(Vec::new()), |_| row::json(row, 15))?;
-        let mut labels: Vec<Label> =
-            ids.into_iter().filter_map(|id| titles.get(&LabelId(id)).cloned()).collect();
+        let ids = column::<Option<&str>>(row, 15)?.map(|_| row::json::<Vec<LabelId>>(row, 15));
+        let ids = ids.transpose()?.unwrap_or_default();
+        let mut labels: Vec<Label> = ids.iter().filter_map(|id| titles.get(id).cloned()).collect();
         labels.sort_unstable();
         Ok(Contact { labels, ..row::card(row)? })
     };

@@ -271,7 +271,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Option<News>, StoreError> {
         let Some(counts) = self.counts(account).await? else { return Ok(None) };
-        let events = if counts.last_seq > after {
+        let events = if counts.last_seq > after && limit > 0 {
             self.events(account, after, limit).await?
         } else {
             Vec::new()
