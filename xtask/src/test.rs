@@ -87,7 +87,9 @@ fn unit_tests() -> Result<()> {
 
 /// Judges no times: the build is not even optimised.
 fn try_bench() -> Result<()> {
-    bench::run(&["--quick".to_owned(), "--unoptimised".to_owned()])
+    let quick = ["--quick", "--unoptimised"].map(str::to_owned);
+    bench::run(&quick)?;
+    bench::run(&[&["sustained".to_owned()], &quick[..]].concat())
 }
 
 fn fuzz() -> Result<()> {

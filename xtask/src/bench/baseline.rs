@@ -97,7 +97,6 @@ mod tests {
             growth: Vec::new(),
             starts: Vec::new(),
             rows,
-            overload: None,
             contacts: 1,
             memory: 1.0,
         };

@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime,
+    sync::Semaphore,
     task::LocalSet,
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Figures {
 pub(super) struct Load {
     pub(super) server: SocketAddr,
     pub(super) connections: usize,
+    /// So many of the connections wait for an answer at a time at most, each in its turn.
+    pub(super) at_once: usize,
     pub(super) time: Duration,
 }
 
@@ -46,7 +49,7 @@ impl Load {
             requests(buffer);
             (Instant::now() < end).then_some(())
         };
-        let taken = exchange_all(self.server, self.connections, Box::new(next))?;
+        let taken = exchange_all(self.server, self.connections, self.at_once, Box::new(next))?;
         let in_time = taken.iter().any(|answer| answer.at >= warm && answer.at < end);
         let last = taken.iter().map(|answer| answer.at).max().unwrap_or(end);
         let end = if in_time { end } else { last };
@@ -77,7 +80,7 @@ pub(super) fn each(
     connections: usize,
     requests: impl FnMut(&mut Vec<u8>) -> Option<()> + 'static,
 ) -> Result<()> {
-    exchange_all(server, connections, Box::new(requests)).map(drop)
+    exchange_all(server, connections, connections, Box::new(requests)).map(drop)
 }
 
 /// Writes the next request, unless there is none.
@@ -92,12 +95,19 @@ struct Answer {
 }
 
 struct Shared {
-    next: Requests,
-    answers: Vec<Answer>,
+    turns: Semaphore,
+    next: RefCell<Requests>,
+    answers: RefCell<Vec<Answer>>,
 }
 
-fn exchange_all(server: SocketAddr, connections: usize, next: Requests) -> Result<Vec<Answer>> {
-    let shared = Rc::new(RefCell::new(Shared { next, answers: Vec::new() }));
+fn exchange_all(
+    server: SocketAddr,
+    connections: usize,
+    at_once: usize,
+    next: Requests,
+) -> Result<Vec<Answer>> {
+    let turns = Semaphore::new(at_once);
+    let shared = Rc::new(Shared { turns, next: next.into(), answers: RefCell::default() });
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     let handles: Vec<_> = (0..connections)
@@ -110,7 +120,7 @@ fn exchange_all(server: SocketAddr, connections: usize, next: Requests) -> Resul
         }
         anyhow::Ok(())
     })?;
-    Ok(std::mem::take(&mut shared.borrow_mut().answers))
+    Ok(shared.answers.take())
 }
 
 /// Keeps the load's core busy. Where it slept, a server would pay for waking it with each answer: the
@@ -121,17 +131,19 @@ async fn stay_awake() {
     }
 }
 
-async fn connection(server: SocketAddr, shared: Rc<RefCell<Shared>>) -> Result<()> {
+async fn connection(server: SocketAddr, shared: Rc<Shared>) -> Result<()> {
     let mut client = Client::connect(server).await?;
     let mut request = Vec::new();
     loop {
         request.clear();
-        if (shared.borrow_mut().next)(&mut request).is_none() {
+        let turn = shared.turns.acquire().await?;
+        if (shared.next.borrow_mut())(&mut request).is_none() {
             return Ok(());
         }
         let begun = Instant::now();
         let head = client.exchange(&request).await?;
         let at = Instant::now();
+        drop(turn);
         let Head { status, retry_after, .. } = head;
         let refused = status == 503;
         ensure!(
@@ -140,7 +152,7 @@ async fn connection(server: SocketAddr, shared: Rc<RefCell<Shared>>) -> Result<(
             client.text()
         );
         let micros = u32::try_from(at.duration_since(begun).as_micros()).unwrap_or(u32::MAX);
-        shared.borrow_mut().answers.push(Answer { at, micros, refused });
+        shared.answers.borrow_mut().push(Answer { at, micros, refused });
         if refused {
             // As a client does that reads what it is told.
             let pause = retry_after.context("503 without Retry-After")?;

@@ -3,7 +3,7 @@
 //!
 //! Everything of the server side runs on one core, whoever makes the load on another. `cases.rs`
 //! has what is asked, `dataset.rs` the contacts, `target.rs` the servers, `load.rs` the load,
-//! `page.rs` the page; `postgres.rs` and `streams.rs` are parts that stand on their own. To measure
+//! `page.rs` the page; `postgres.rs`, `streams.rs` and `sustained.rs` are parts that stand on their own. To measure
 //! one more thing, add a case.
 
 mod baseline;
@@ -14,6 +14,7 @@ mod options;
 mod page;
 mod postgres;
 mod streams;
+mod sustained;
 mod target;
 
 use std::{
@@ -23,23 +24,19 @@ use std::{
 };
 
 use anyhow::Result;
-use meishi_contacts::limits::WRITE_QUEUE;
 
 use self::{
     baseline::Baseline,
     cases::{Beside, Case},
     load::Figures,
     options::{Options, Store},
-    page::{Growth, Overload, Row, Section},
+    page::{Growth, Row, Section},
     target::{Meishi, Reference},
 };
 use crate::{build, setup, shell};
 
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
-
-/// Connections at which most contacts are created.
-const PEAK: usize = 256;
 
 /// After a case of writes: what it left to be folded into the database's file is its own affair, and
 /// not that of the case after it.
@@ -69,6 +66,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     match &options.part {
         Some(part) if part == "streams" => {
             return page::write_part(page::STREAMS, &streams::section(&program("meishi")?)?);
+        }
+        Some(part) if part == "sustained" => {
+            let (meishi, reference) = (program("meishi")?, program("reference")?);
+            target::pin(LOAD_CORE)?;
+            let section = sustained::section(&meishi, &reference, &options)?;
+            if options.is_complete() {
+                return page::write_part(page::SUSTAINED, &section);
+            }
+            println!("{section}");
+            return Ok(());
         }
         Some(_) => {
             let meishi = program("meishi")?;
@@ -153,37 +160,8 @@ fn section(
         }
         rows.extend(cases.iter().zip(taken).map(|(case, taken)| row(case, connections, &taken)));
     }
-    let overload = match cases.iter().find(|case| case.name == "create") {
-        Some(create) if options.connections.contains(&PEAK) => {
-            Some(overload(&mut ours, create, options)?)
-        }
-        _ => None,
-    };
     let (contacts, memory) = (ours.count()?, ours.memory()?);
-    Ok(Section { store, growth, starts, rows, overload, contacts, memory })
-}
-
-/// Creates from twice as many callers as may wait, beside those of as many as give the most.
-fn overload(server: &mut Meishi, create: &Case, options: &Options) -> Result<Overload> {
-    // Fewer where the bench is only to be shown to work: each is two open files.
-    let few = usize::try_from(options.contacts / 100)?;
-    let callers = (2 * WRITE_QUEUE).min(few);
-    // A caller that is refused is back after a second or so.
-    let time = options.time * 3;
-    let mut taken = Vec::new();
-    for _ in 0..options.rounds {
-        let peak = server.measure(&create.ask, PEAK, time)?;
-        let beyond = server.measure(&create.ask, callers, time)?;
-        println!("  {callers} callers create             {beyond}   beside {peak}");
-        taken.push((beyond.rate / peak.rate, beyond));
-    }
-    let of = |figure: fn(&(f64, Figures)) -> f64| median(taken.iter().map(figure));
-    Ok(Overload {
-        callers,
-        goodput: of(|(share, _)| *share),
-        refused: of(|(_, beyond)| beyond.refused),
-        p99: of(|(_, beyond)| beyond.p99),
-    })
+    Ok(Section { store, growth, starts, rows, contacts, memory })
 }
 
 /// What one round gave.

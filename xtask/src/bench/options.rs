@@ -9,7 +9,7 @@ use super::cases::Case;
 /// Options that change what is measured.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    /// `streams` or `pgbench`: that part of the page alone.
+    /// `streams`, `pgbench` or `sustained`: that part of the page alone.
     pub(super) part: Option<String>,
     /// Shows that the bench works, on a debug build, and tells nothing of speed.
     pub(super) unoptimised: bool,
@@ -65,7 +65,7 @@ impl Options {
         while let Some(arg) = args.next() {
             let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
             match arg {
-                "streams" | "pgbench" => options.part = Some(arg.to_owned()),
+                "streams" | "pgbench" | "sustained" => options.part = Some(arg.to_owned()),
                 "--quick" => {
                     options.contacts = 20_000;
                     options.rounds = 1;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use meishi_contacts::limits::WRITE_QUEUE;
 
 use super::{
     load::Figures,
@@ -18,6 +17,7 @@ use crate::shell;
 const PAGE: &str = "docs/benchmarks.md";
 
 /// Where the parts of the page begin that are measured by themselves, in their order.
+pub(super) const SUSTAINED: &str = "## Creates without a pause";
 pub(super) const PGBENCH: &str = "## Beside pgbench";
 pub(super) const STREAMS: &str = "## Idle streams";
 
@@ -29,23 +29,10 @@ pub(super) struct Section {
     /// What there was to start from, when it listened, when it had answered a first search.
     pub(super) starts: Vec<(&'static str, Duration, Duration)>,
     pub(super) rows: Vec<Row>,
-    pub(super) overload: Option<Overload>,
     /// How many contacts there are after all of it.
     pub(super) contacts: u64,
     /// MiB of anonymous memory after all of it.
     pub(super) memory: f64,
-}
-
-/// Creates from more callers than can be served: medians of the rounds.
-#[derive(Debug)]
-pub(super) struct Overload {
-    pub(super) callers: usize,
-    /// The share of the rate at the peak.
-    pub(super) goodput: f64,
-    /// The share of answers that were 503.
-    pub(super) refused: f64,
-    /// Milliseconds, of the others.
-    pub(super) p99: f64,
 }
 
 /// What so many contacts take.
@@ -130,16 +117,6 @@ impl fmt::Display for Section {
             let p50 = p50.join("; ");
             writeln!(f, "| {contacts} | {rate} | {first} ms | {memory:.0} | {disk} | {p50} |")?;
         }
-        if let Some(Overload { callers, goodput, refused, p99 }) = &self.overload {
-            let (goodput, refused) = (goodput * 100.0, refused * 100.0);
-            writeln!(
-                f,
-                "\nWith {callers} callers at once, where {WRITE_QUEUE} calls may wait, it creates {goodput:.0} % \
-                 of what it creates with 256; {refused:.1} % of the answers are 503 with \
-                 `Retry-After`, which is obeyed, and the others have a p99 of \
-                 {p99:.0} ms."
-            )?;
-        }
         writeln!(
             f,
             "\nAfter all of it there are {} contacts, and the server has {:.0} MiB of anonymous memory.",
@@ -188,7 +165,7 @@ pub(super) fn write(sections: &[Section], options: &Options) -> Result<()> {
         writeln!(page, "{section}")?;
     }
     let written = fs::read_to_string(shell::root().join(PAGE))?;
-    page.push_str(written.get(starts(&written, PGBENCH)..).unwrap_or_default());
+    page.push_str(written.get(starts(&written, SUSTAINED)..).unwrap_or_default());
     save(&page)
 }
 

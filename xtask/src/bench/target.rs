@@ -251,6 +251,17 @@ impl Meishi {
         connections: usize,
         time: Duration,
     ) -> Result<Figures> {
+        self.measure_some(ask, connections, connections, time)
+    }
+
+    /// The same, with so many of the connections waiting for an answer at a time.
+    pub(super) fn measure_some(
+        &mut self,
+        ask: &Ask,
+        connections: usize,
+        at_once: usize,
+        time: Duration,
+    ) -> Result<Figures> {
         let (server, ask) = (self.address()?, ask.clone());
         let mut writer = Writer::new(&self.authorization, self.contacts, self.last);
         // Contacts that this measurement creates do not meet those of another one.
@@ -258,7 +269,7 @@ impl Meishi {
             self.last += 10_000_000;
             self.take_note()?;
         }
-        let load = Load { server, connections, time };
+        let load = Load { server, connections, at_once, time };
         load.run(move |into| writer.write(&ask, into))
     }
 
@@ -319,7 +330,8 @@ impl Reference {
         connections: usize,
         time: Duration,
     ) -> Result<Figures> {
-        let load = Load { server: address(&self.server)?, connections, time };
+        let server = address(&self.server)?;
+        let load = Load { server, connections, at_once: connections, time };
         let writer = Writer::new(&self.authorization, 0, 0);
         let mut n = 0;
         load.run(move |into| {
