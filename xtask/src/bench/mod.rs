@@ -29,7 +29,7 @@ use self::{
     baseline::Baseline,
     cases::{Beside, Case},
     load::Figures,
-    options::{Options, Store},
+    options::{Options, Part, Store},
     page::{Growth, Row, Section},
     target::{Meishi, Reference},
 };
@@ -63,11 +63,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     setup::bench()?;
     let program = if options.unoptimised { build::unoptimised } else { build::release };
-    match &options.part {
-        Some(part) if part == "streams" => {
+    match options.part {
+        Some(Part::Streams) => {
             return page::write_part(page::STREAMS, &streams::section(&program("meishi")?)?);
         }
-        Some(part) if part == "sustained" => {
+        Some(Part::Sustained) => {
             let (meishi, reference) = (program("meishi")?, program("reference")?);
             target::pin(LOAD_CORE)?;
             let section = sustained::section(&meishi, &reference, &options)?;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             println!("{section}");
             return Ok(());
         }
-        Some(_) => {
+        Some(Part::Pgbench) => {
             let meishi = program("meishi")?;
             target::pin(SERVER_CORE)?;
             return page::write_part(page::PGBENCH, &postgres::section(&meishi)?);
@@ -255,6 +255,12 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// The mean; not a number where there is no value.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / load::as_f64(values.len())
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use super::cases::Case;
 /// Options that change what is measured.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    /// `streams`, `pgbench` or `sustained`: that part of the page alone.
-    pub(super) part: Option<String>,
+    /// That part of the page alone.
+    pub(super) part: Option<Part>,
     /// Shows that the bench works, on a debug build, and tells nothing of speed.
     pub(super) unoptimised: bool,
     pub(super) stores: Vec<Store>,
@@ -24,6 +24,14 @@ pub(super) struct Options {
     pub(super) against: Option<String>,
     /// A directory that keeps the embedded store's contacts from one run to the next.
     pub(super) data: Option<PathBuf>,
+}
+
+/// A part of the page that is measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Streams,
+    Pgbench,
+    Sustained,
 }
 
 /// Where contacts are kept.
@@ -65,7 +73,9 @@ impl Options {
         while let Some(arg) = args.next() {
             let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
             match arg {
-                "streams" | "pgbench" | "sustained" => options.part = Some(arg.to_owned()),
+                "streams" => options.part = Some(Part::Streams),
+                "pgbench" => options.part = Some(Part::Pgbench),
+                "sustained" => options.part = Some(Part::Sustained),
                 "--quick" => {
                     options.contacts = 20_000;
                     options.rounds = 1;

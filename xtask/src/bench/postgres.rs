@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::{
     LOAD_CORE,
     cases::Ask,
-    median,
+    mean, median,
     target::{Meishi, pin},
 };
 use crate::shell;
@@ -110,10 +110,9 @@ fn warm_rate(report: &str) -> Option<f64> {
     };
     let (begin, end) = (WARM_UP.as_secs_f64(), (WARM_UP + TIME).as_secs_f64());
     let is_counted = |(at, _): &(f64, f64)| (begin + 0.5..end + 0.5).contains(at);
-    let rates: Vec<f64> =
-        report.lines().filter_map(second).filter(is_counted).map(|(_, rate)| rate).collect();
-    let count = u32::try_from(rates.len()).ok().filter(|count| *count > 0)?;
-    Some(rates.iter().sum::<f64>() / f64::from(count))
+    let seconds = report.lines().filter_map(second).filter(is_counted);
+    let rate = mean(seconds.map(|(_, rate)| rate));
+    rate.is_finite().then_some(rate)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use meishi_contacts::limits::WRITE_QUEUE;
 use super::{
     cases::Ask,
     load::Figures,
-    median, open,
+    mean, median, open,
     options::Options,
     target::{Meishi, Reference},
 };
@@ -77,18 +77,18 @@ pub(super) fn section(meishi: &Path, reference: &Path, options: &Options) -> Res
             }
         }
         server.stop()?;
+        let rate = |taken: &[Round]| mean(taken.iter().map(|round| round.figures.rate));
         for (Callers { connections, at_once }, taken) in &taken {
-            let refused = mean(taken, |round| round.figures.refused) * 100.0;
+            let refused = mean(taken.iter().map(|round| round.figures.refused)) * 100.0;
             let p99 = median(taken.iter().map(|round| round.figures.p99));
-            let rate = mean(taken, |round| round.figures.rate);
-            let share = rate / mean(taken, |round| round.limit) * 100.0;
+            let rate = rate(taken);
+            let share = rate / mean(taken.iter().map(|round| round.limit)) * 100.0;
             writeln!(
                 text,
                 "| {store} | {connections} | {at_once} | {rate:.0} | {share:.1} % | {p99:.0} | {refused:.1} % |"
             )?;
         }
         let [.., (_, peak), (_, beyond)] = &taken;
-        let rate = |taken: &[Round]| mean(taken, |round| round.figures.rate);
         write!(
             remarks,
             "\nOn {store}, {many} calls at a time create {:.0} % of what {fewer} create over as many \
@@ -108,9 +108,4 @@ fn round(
 ) -> Result<Round> {
     let limit = reference.measure(true, connections, reference_time)?.rate;
     Ok(Round { figures: server.measure_some(&Ask::Create, connections, at_once, time)?, limit })
-}
-
-fn mean(rounds: &[Round], figure: fn(&Round) -> f64) -> f64 {
-    let count = u32::try_from(rounds.len()).map_or(f64::NAN, f64::from);
-    rounds.iter().map(figure).sum::<f64>() / count
 }

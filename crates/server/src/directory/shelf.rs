@@ -134,8 +134,7 @@ impl Shelf {
         let known = slot.seq().await.unwrap_or(Seq(i64::MAX));
         let limit = if bringing.is_some() { FOLLOW_EVENTS } else { 0 };
         let news = self.store.news(account, known, limit).await?;
-        let News { counts, events } = news.unwrap_or_default();
-        let mut brought = (bringing, events);
+        let News { counts, mut events } = news.unwrap_or_default();
         self.touch(&slot);
         loop {
             if slot.refuses(counts.contacts.unsigned_abs()) {
@@ -154,10 +153,10 @@ impl Shelf {
             }
             // A task of its own: a caller that goes away must not undo the work for those who wait.
             let (this, place) = (Arc::clone(self), Arc::clone(&slot));
-            let brought = std::mem::take(&mut brought);
+            let events = std::mem::take(&mut events);
             let work = tokio::spawn(async move {
-                let done = this.catch_up(account, &place, counts, &brought.1).await;
-                drop((brought, turn));
+                let done = this.catch_up(account, &place, counts, &events).await;
+                drop(turn);
                 done
             });
             work.await.map_err(|error| StoreError::Internal(error.to_string()))??;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{ContactRecord, Include, held::LoadedContact};
 
-/// The columns of a contact's own row, in the order in which [`row::card`] reads them.
+/// The columns of a contact's own row, in the order in which `row.rs` reads them.
 macro_rules! card {
     () => {
         "SELECT c.id, c.version, c.name, c.first_name, c.last_name, c.email, c.phone_number,
@@ -128,14 +128,7 @@ pub(super) async fn slice(
     limit: i64,
 ) -> Result<Vec<Contact>, Error> {
     let rows = session.query(SLICE, &[&account.0, &after.0, &limit]).await?;
-    let contact = |row: &Row| {
-        let ids = column::<Option<&str>>(row, 15)?.map(|_| row::json::<Vec<LabelId>>(row, 15));
-        let ids = ids.transpose()?.unwrap_or_default();
-        let mut labels: Vec<Label> = ids.iter().filter_map(|id| titles.get(id).cloned()).collect();
-        labels.sort_unstable();
-        Ok(Contact { labels, ..row::card(row)? })
-    };
-    rows.iter().map(contact).collect()
+    rows.iter().map(|row| row::labelled(row, titles)).collect()
 }
 
 /// The account's last event and how many contacts it has.

@@ -34,6 +34,14 @@ macro_rules! chain {
     };
 }
 
+/// The events after one, up to a limit.
+macro_rules! after {
+    () => {
+        "SELECT seq, at, actor, actor_id, request_id, body FROM events
+         WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+    };
+}
+
 statements! {
     GET(INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq = $2";
@@ -43,15 +51,14 @@ statements! {
     HISTORY(INT8, INT8, INT8) = chain!(
         "seq, at, actor, actor_id, request_id, body, previous_seq", "$2", "LIMIT $3");
     TELLING(INT8, INT8) = chain!("seq, kind", "$2", "");
-    AFTER(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
-         WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    NEWS(INT8, INT8, INT8) = "SELECT event.seq, event.at, event.actor, event.actor_id,
-           event.request_id, event.body, counters.contacts, counters.resolved_contacts,
-           counters.last_seq, counters.dropped_seq
-         FROM counters LEFT JOIN LATERAL (
-           SELECT seq, at, actor, actor_id, request_id, body FROM events
-           WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS event ON true
-         WHERE counters.account_id = $1";
+    AFTER(INT8, INT8, INT8) = after!();
+    NEWS(INT8, INT8, INT8) = concat!(
+        "SELECT event.*, counters.contacts, counters.resolved_contacts, counters.last_seq,
+           counters.dropped_seq
+         FROM counters LEFT JOIN LATERAL (",
+        after!(),
+        ") AS event ON true WHERE counters.account_id = $1"
+    );
     RELABELLED(INT8, INT8, INT8) = "SELECT seq, at, actor, actor_id, request_id, body FROM events
          WHERE account_id = $1 AND seq > $2 AND kind IN ('label.updated', 'label.deleted')
          ORDER BY seq LIMIT $3";
@@ -91,9 +98,12 @@ pub(super) async fn news(
     let rows = session.query(NEWS, &[&account.0, &after.0, &limit]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let counts = row::counts(first, 6)?;
-    // Without events there is one row all the same.
-    let is_event = column::<Option<i64>>(first, 0)?.is_some();
-    let events = rows.iter().filter(|_| is_event).map(row::event).collect::<Result<_, _>>()?;
+    let events = if column::<Option<i64>>(first, 0)?.is_some() {
+        rows.iter().map(row::event).collect::<Result<_, _>>()?
+    } else {
+        // There is one row all the same.
+        Vec::new()
+    };
     Ok(Some(News { counts, events }))
 }
 

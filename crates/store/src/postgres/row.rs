@@ -1,5 +1,7 @@
 //! Reading stored values back into the domain's types.
 
+use std::collections::HashMap;
+
 use meishi_contacts::{
     AccountId, ApiKey, Attributes, Availability, ChannelType, Contact, ContactId, Email, Event,
     Identifier, Inbox, InboxId, KeyId, Label, LabelId, Phone, Role, SecretHash, Seq, SourceId,
@@ -21,7 +23,7 @@ pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T
 }
 
 /// A contact without its labels, from the columns that `contacts.rs` reads.
-pub(super) fn card(row: &Row) -> Result<Contact, Error> {
+fn card(row: &Row) -> Result<Contact, Error> {
     let text = |index| column::<Option<String>>(row, index);
     Ok(Contact {
         id: ContactId(column(row, 0)?),
@@ -53,6 +55,16 @@ pub(super) fn contact(row: &Row, include: Include) -> Result<LoadedContact, Erro
         Include::Inboxes => links(row, 17)?,
     };
     Ok(LoadedContact { contact, last_seq: Seq(column(row, 16)?), labels, links })
+}
+
+/// A contact with its labels, from the columns of its own row and then the numbers of its labels, which
+/// have those titles.
+pub(super) fn labelled(row: &Row, titles: &HashMap<LabelId, Label>) -> Result<Contact, Error> {
+    let ids = column::<Option<&str>>(row, 15)?.map(serde_json::from_str::<Vec<LabelId>>);
+    let ids = ids.transpose().map_err(|error| not_json(15, &error))?.unwrap_or_default();
+    let mut labels: Vec<Label> = ids.iter().filter_map(|id| titles.get(id).cloned()).collect();
+    labels.sort_unstable();
+    Ok(Contact { labels, ..card(row)? })
 }
 
 /// What hangs on a contact, from an array of JSON arrays, where there still is what it hangs on.
