@@ -1,10 +1,10 @@
 //! The writer: one thread that owns the only writing connection and lets calls share commits.
 //!
-//! It waits for one call, takes what is queued behind it already (it never waits for more), does
-//! all of it in one transaction, and only then answers. So an answer means that the change is on
-//! disk, and under load many calls share one fsync. Changes of one account are done together, as a
-//! lane of PostgreSQL does them; where one of them fails the others, each is done by itself. The log
-//! is folded into the file by `checkpoint.rs`.
+//! It waits for one call, takes what is queued behind it already (it gives way once, but never waits
+//! for more), does all of it in one transaction, and only then answers. So an answer means that the
+//! change is on disk, and under load many calls share one fsync. Changes of one account are done
+//! together, as a lane of PostgreSQL does them; where one of them fails the others, each is done by
+//! itself. The log is folded into the file by `checkpoint.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -181,6 +181,8 @@ fn serve(
 ) {
     let closing = loop {
         let Some(first) = queue.blocking_recv() else { break None };
+        // Where this thread shares a core with those that bring calls, they bring theirs first.
+        thread::yield_now();
         let (group, alone) = Group::gather(first, &mut queue);
         metrics::gauge!("meishi_store_queue_calls").set(count(queue.len()));
         if !group.is_empty() {
