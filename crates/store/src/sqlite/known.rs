@@ -1,13 +1,13 @@
 //! Which addresses surely nobody holds, so that a new one is not looked for.
 //!
 //! A look-up of an address that nobody has costs as much as one that is found: a page of the sorted
-//! table at random, often from the disk. A Bloom filter of some megabytes knows nearly all of the new ones. It is
-//! read in, on a thread of its own, once so many look-ups came to nothing that it is worth it, and
-//! from then on told what is committed. What is deleted stays in it, and so does what comes beyond
-//! its size: both only cost look-ups.
+//! table at random, often from the disk. A Bloom filter of some megabytes knows nearly all of the new
+//! ones. It is read in, on a thread of its own, once so many look-ups came to nothing that it is worth
+//! it, and from then on told what is committed. Once it was told of as many as it has room for, a
+//! further one of twice the room is begun. What is deleted stays, which only costs look-ups.
 
 use std::{
-    hash::RandomState,
+    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -25,7 +25,7 @@ use super::{migrations, row};
 /// So many look-ups in vain are worth reading all addresses.
 const WORTH_READING: usize = 20_000;
 
-/// Room for so many new addresses besides as many again as there are.
+/// Room for so many new addresses besides as many as there are.
 const ROOM: usize = 1 << 20;
 
 /// How many of the addresses that are not there are looked for all the same, while there is room.
@@ -34,7 +34,8 @@ const FALSE_POSITIVES: f64 = 0.01;
 /// Addresses that are read in one go.
 const READ_AT_ONCE: i64 = 10_000;
 
-/// The filter is made for no more, some 80 MB; of those beyond, more are looked for in vain.
+/// No filter has room for more, some 80 MB, and none follows it: of those beyond, more are looked for
+/// in vain.
 const MOST: usize = 1 << 26;
 
 statements! {
@@ -45,10 +46,14 @@ statements! {
          ORDER BY account_id, kind, value LIMIT ?4";
 }
 
-/// The filter, and the thread that reads it in.
+/// The filters, and the thread that reads the first one in.
 #[derive(Debug)]
 pub(super) struct Known {
     shared: Arc<Shared>,
+    /// Those that were begun since, none of which holds what one before it was told of.
+    further: Vec<Filter>,
+    /// How many the last one was told of.
+    added: usize,
     /// The database's file; none for a database in memory.
     path: Option<PathBuf>,
     reading: Option<JoinHandle<()>>,
@@ -56,35 +61,80 @@ pub(super) struct Known {
     worth_reading: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    filter: OnceLock<AtomicBloomFilter<RandomState>>,
+    first: OnceLock<Filter>,
+    /// How all filters hash.
+    hasher: RandomState,
+    room: usize,
     is_complete: AtomicBool,
     is_closing: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Filter {
+    bits: AtomicBloomFilter<RandomState>,
+    /// How many it may be told of besides those that it was made with.
+    room: usize,
+}
+
+impl Filter {
+    fn new(hasher: &RandomState, there: usize, room: usize) -> Self {
+        let bits = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES)
+            .hasher(hasher.clone())
+            .expected_items(there.saturating_add(room).min(MOST));
+        Self { bits, room }
+    }
 }
 
 impl Known {
     /// Of a database, of which nothing is known yet.
     pub(super) fn new(connection: &Connection) -> Self {
         let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
-        Self::reading_after(WORTH_READING, path)
+        Self::reading_after(WORTH_READING, ROOM, path)
     }
 
-    fn reading_after(worth_reading: usize, path: Option<PathBuf>) -> Self {
-        Self { shared: Arc::default(), path, reading: None, in_vain: 0, worth_reading }
+    fn reading_after(worth_reading: usize, room: usize, path: Option<PathBuf>) -> Self {
+        let shared = Shared {
+            first: OnceLock::new(),
+            hasher: RandomState::new(),
+            room,
+            is_complete: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
+            further: Vec::new(),
+            added: 0,
+            path,
+            reading: None,
+            in_vain: 0,
+            worth_reading,
+        }
     }
 
     /// Whether the sorted or the appended table may hold an address, as it was committed last.
     pub(super) fn may_hold(&self, account: AccountId, identity: &Identity) -> bool {
-        !self.shared.is_complete.load(Ordering::Acquire)
-            || self.shared.filter.get().is_none_or(|filter| filter.contains(&(account, identity)))
+        if !self.shared.is_complete.load(Ordering::Acquire) {
+            return true;
+        }
+        let hash = self.shared.hasher.hash_one((account, identity));
+        let mut filters = self.shared.first.get().into_iter().chain(&self.further);
+        filters.any(|filter| filter.bits.contains_hash(hash))
     }
 
     /// Notes an address that was committed.
-    pub(super) fn add(&self, account: AccountId, identity: &Identity) {
-        if let Some(filter) = self.shared.filter.get() {
-            filter.insert(&(account, identity));
+    pub(super) fn add(&mut self, account: AccountId, identity: &Identity) {
+        let Shared { first, hasher, .. } = &*self.shared;
+        let Some(first) = first.get() else { return };
+        let last = self.further.last().unwrap_or(first);
+        if self.added >= last.room && last.room < MOST {
+            self.further.push(Filter::new(hasher, 0, last.room.saturating_mul(2)));
+            self.added = 0;
         }
+        let last = self.further.last().unwrap_or(first);
+        last.bits.insert_hash(hasher.hash_one((account, identity)));
+        self.added += 1;
     }
 
     /// Notes that an address was looked for in vain.
@@ -118,7 +168,7 @@ impl Known {
     /// One that reads the addresses in at once.
     pub(super) fn eager(connection: &Connection) -> Self {
         let path = connection.path().map(PathBuf::from);
-        Self::reading_after(1, path)
+        Self::reading_after(1, 1000, path)
     }
 
     pub(super) fn wait(&mut self) {
@@ -133,16 +183,14 @@ fn read_in(shared: &Shared, path: &Path) -> rusqlite::Result<bool> {
     let connection = migrations::open_reader(path)?;
     let contacts: i64 = connection.query_row(CONTACTS, [], |row| row.get(0))?;
     let addresses = usize::try_from(contacts).unwrap_or_default().saturating_mul(3);
-    let filter = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES)
-        .hasher(RandomState::new())
-        .expected_items(addresses.saturating_mul(2).saturating_add(ROOM).min(MOST));
+    let filter = Filter::new(&shared.hasher, addresses, addresses.saturating_add(shared.room));
     // From here on the writer adds what it commits. What was committed before is in either table:
     // read in this order, nothing that is moved meanwhile is missed.
-    let filter = shared.filter.get_or_init(|| filter);
+    let filter = shared.first.get_or_init(|| filter);
     let mut add = |row: &Row<'_>| -> rusqlite::Result<(AccountId, Identity)> {
         let kind = row::parsed(row, 1, IdentityKind::parse)?;
         let key = (AccountId(row.get(0)?), Identity { kind, value: row.get(2)? });
-        filter.insert(&(key.0, &key.1));
+        filter.bits.insert_hash(shared.hasher.hash_one((key.0, &key.1)));
         Ok(key)
     };
     let mut recent = connection.prepare(RECENT)?;
