@@ -66,6 +66,7 @@ struct Shared {
     first: OnceLock<Filter>,
     /// How all filters hash.
     hasher: RandomState,
+    /// How many more than twice those that are there the first one is made for.
     room: usize,
     is_complete: AtomicBool,
     is_closing: AtomicBool,
@@ -79,6 +80,7 @@ struct Filter {
 }
 
 impl Filter {
+    /// For so many that are there, and room for so many more.
     fn new(hasher: &RandomState, there: usize, room: usize) -> Self {
         let bits = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES)
             .hasher(hasher.clone())
