@@ -59,15 +59,15 @@ pub(super) struct Known {
     reading: Option<JoinHandle<()>>,
     in_vain: usize,
     worth_reading: usize,
+    /// How many more than twice those that are there the first filter is made for.
+    room: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     first: OnceLock<Filter>,
     /// How all filters hash.
     hasher: RandomState,
-    /// How many more than twice those that are there the first one is made for.
-    room: usize,
     is_complete: AtomicBool,
     is_closing: AtomicBool,
 }
@@ -82,6 +82,7 @@ struct Filter {
 impl Filter {
     /// For so many that are there, and room for so many more.
     fn new(hasher: &RandomState, there: usize, room: usize) -> Self {
+        let room = room.min(MOST);
         let bits = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES)
             .hasher(hasher.clone())
             .expected_items(there.saturating_add(room).min(MOST));
@@ -97,21 +98,15 @@ impl Known {
     }
 
     fn reading_after(worth_reading: usize, room: usize, path: Option<PathBuf>) -> Self {
-        let shared = Shared {
-            first: OnceLock::new(),
-            hasher: RandomState::new(),
-            room,
-            is_complete: AtomicBool::new(false),
-            is_closing: AtomicBool::new(false),
-        };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::default(),
             further: Vec::new(),
             added: 0,
             path,
             reading: None,
             in_vain: 0,
             worth_reading,
+            room,
         }
     }
 
@@ -129,9 +124,9 @@ impl Known {
     pub(super) fn add(&mut self, account: AccountId, identity: &Identity) {
         let Shared { first, hasher, .. } = &*self.shared;
         let Some(first) = first.get() else { return };
-        let last = self.further.last().unwrap_or(first);
-        if self.added >= last.room && last.room < MOST {
-            self.further.push(Filter::new(hasher, 0, last.room.saturating_mul(2)));
+        let room = self.further.last().unwrap_or(first).room;
+        if self.added >= room && room < MOST {
+            self.further.push(Filter::new(hasher, 0, room.saturating_mul(2)));
             self.added = 0;
         }
         let last = self.further.last().unwrap_or(first);
@@ -146,8 +141,8 @@ impl Known {
             return;
         }
         let Some(path) = self.path.clone() else { return };
-        let shared = Arc::clone(&self.shared);
-        let read = move || match read_in(&shared, &path) {
+        let (shared, room) = (Arc::clone(&self.shared), self.room);
+        let read = move || match read_in(&shared, &path, room) {
             Ok(is_complete) => shared.is_complete.store(is_complete, Ordering::Release),
             Err(error) => tracing::warn!(%error, "the addresses could not be read in"),
         };
@@ -181,11 +176,11 @@ impl Known {
 }
 
 /// Reads all addresses; `false` where the store is closed before.
-fn read_in(shared: &Shared, path: &Path) -> rusqlite::Result<bool> {
+fn read_in(shared: &Shared, path: &Path, room: usize) -> rusqlite::Result<bool> {
     let connection = migrations::open_reader(path)?;
     let contacts: i64 = connection.query_row(CONTACTS, [], |row| row.get(0))?;
     let addresses = usize::try_from(contacts).unwrap_or_default().saturating_mul(3);
-    let filter = Filter::new(&shared.hasher, addresses, addresses.saturating_add(shared.room));
+    let filter = Filter::new(&shared.hasher, addresses, addresses.saturating_add(room));
     // From here on the writer adds what it commits. What was committed before is in either table:
     // read in this order, nothing that is moved meanwhile is missed.
     let filter = shared.first.get_or_init(|| filter);
